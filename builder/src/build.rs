@@ -5,11 +5,12 @@ use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BuildResources, Cache, Execution, Options, SourceImage, Sources};
 use crate::image::assemble::{self, Image};
 use crate::image::push::{self, Arrived, CloseOnDrop, Uploads};
+use crate::image::retag;
 use crate::image::unchanged::Previous;
 use crate::key::KeyBuilder;
 use crate::layer::Compression;
 use crate::trace::Work;
-use crate::{Error, LocalImages, Request, Services};
+use crate::{Earlier, Error, LocalImages, Request, Services};
 use database::{BaseImage, StepForecast};
 use dockerfile::DockerfileText;
 use dockerfile::plan::{self, Plan};
@@ -27,6 +28,8 @@ pub struct Built {
     pub pushed: Vec<Reference>,
     /// Whether a name was left alone because a newer commit has it.
     pub superseded: bool,
+    /// The earlier image that it is.
+    pub same_as: Option<Reference>,
 }
 
 /// A build for one platform whose steps are known, none of which was executed.
@@ -146,7 +149,7 @@ impl<'r> PlannedBuild<'r> {
             .sharing(request.options.sandbox.as_ref());
         observer.observe(Event::Planned(&summaries(plan)));
         observer.observe(Event::Phase(Phase::Building, "executing the steps"));
-        let (image, arrived) = execute(request, services, plan, &self.sources, &resources, observer)?;
+        let Made { image, arrived, same_as } = execute(request, services, plan, &self.sources, &resources, observer)?;
         if cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
@@ -156,7 +159,7 @@ impl<'r> PlannedBuild<'r> {
             pushed = push_image(request, &resources, &image, &arrived)?;
         }
         let superseded = request.push && pushed.len() < request.tags.len();
-        Ok(Built { image, pushed, superseded })
+        Ok(Built { image, pushed, superseded, same_as })
     }
 }
 
@@ -167,6 +170,9 @@ fn push_image(
     image: &Image,
     arrived: &Arrived,
 ) -> Result<Vec<Reference>, Error> {
+    if request.platforms.len() <= 1 && arrived.is_whole {
+        return retag::manifest(resources, image, &request.tags, request.order.as_ref());
+    }
     if request.platforms.len() <= 1 {
         return push::manifest(resources, image, &request.tags, request.order.as_ref(), arrived);
     }
@@ -298,6 +304,14 @@ fn cache<'r>(request: &'r Request, services: &'r Services) -> Cache<'r> {
     }
 }
 
+/// An image that is put together, and not pushed yet.
+struct Made {
+    image: Image,
+    arrived: Arrived,
+    /// The earlier image that it is.
+    same_as: Option<Reference>,
+}
+
 fn execute(
     request: &Request,
     services: &Services,
@@ -305,10 +319,10 @@ fn execute(
     sources: &Sources<'_>,
     resources: &BuildResources,
     observer: &dyn Observer,
-) -> Result<(Image, Arrived), Error> {
+) -> Result<Made, Error> {
     let cache = cache(request, services);
     let (uploads, receiver) = Uploads::new();
-    let (image, is_new) = std::thread::scope(|scope| -> Result<(Image, bool), Error> {
+    let (image, is_new, kept) = std::thread::scope(|scope| -> Result<(Image, bool, Option<&Earlier>), Error> {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
             uploads.start(&receiver, resources, &request.tags, scope);
@@ -323,38 +337,53 @@ fn execute(
             uploads.start_config(image.config.clone(), resources, &request.tags, scope);
         }
         if !request.push || is_new {
-            return Ok((image, is_new));
+            return Ok((image, is_new, None));
         }
         let kept = same_as_before(request, resources, &image, observer)?;
         let names: Cow<[Reference]> = match &kept {
             // A repository that has the image by its digest has every part of it, whatever its tags name.
-            Some(kept) => push::repositories(&request.tags).map(|tag| tag.with_digest(kept.digest.clone())).collect(),
+            Some(kept) => {
+                let digest = &kept.image.digest;
+                push::repositories(&request.tags).map(|tag| tag.with_digest(digest.clone())).collect()
+            }
             None => request.tags.as_slice().into(),
         };
-        let image = kept.unwrap_or(image);
-        if !push::is_current(resources, &image, &names) {
+        let (image, earlier) = kept.map_or((image, None), |kept| (kept.image, Some(kept.earlier)));
+        if !earlier.is_some_and(|earlier| earlier.is_pushed) && !push::is_current(resources, &image, &names) {
             uploads.start_known();
             uploads.start_config(image.config.clone(), resources, &request.tags, scope);
         }
-        Ok((image, false))
+        Ok((image, false, earlier))
     })?;
-    Ok((image, uploads.result(is_new)?))
+    let is_whole = kept.is_some_and(|earlier| earlier.is_pushed);
+    let arrived = Arrived { is_whole, ..uploads.result(is_new)? };
+    Ok(Made { image, arrived, same_as: kept.map(|earlier| earlier.image.clone()) })
 }
 
-/// Returns the image that was published before if `image` is the same.
-fn same_as_before(
-    request: &Request,
+/// An image that was made before, in place of the new one that is the same.
+struct Kept<'r> {
+    image: Image,
+    earlier: &'r Earlier,
+}
+
+/// Returns the first of the earlier images that `image` is the same as.
+fn same_as_before<'r>(
+    request: &'r Request,
     resources: &BuildResources,
     image: &Image,
     observer: &dyn Observer,
-) -> Result<Option<Image>, Error> {
-    let Some(reference) = &request.previous else { return Ok(None) };
-    let previous = Previous { reference, default_labels: &request.default_labels };
-    let kept = previous.same_as(image, resources)?;
-    if kept.is_some() {
-        observer.observe(Event::Phase(Phase::Building, "the image is the same as before and keeps its digest"));
+) -> Result<Option<Kept<'r>>, Error> {
+    for earlier in &request.previous {
+        let previous = Previous { reference: &earlier.image, default_labels: &request.default_labels };
+        let Some(image) = previous.same_as(image, resources)? else { continue };
+        let text = match &earlier.merged {
+            Some(pull) => format!("the files are those of pull request {}: its image becomes this one", pull.number),
+            None => "the image is the same as before and keeps its digest".to_owned(),
+        };
+        observer.observe(Event::Phase(Phase::Building, &text));
+        return Ok(Some(Kept { image, earlier }));
     }
-    Ok(kept)
+    Ok(None)
 }
 
 fn summaries(plan: &Plan) -> Vec<StepSummary> {

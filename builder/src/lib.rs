@@ -44,5 +44,5 @@ pub use image::local::{hold, keep, unpack};
 pub use image::push::{TagOrder, Unordered};
 pub use outline::{Answer, outline, targets};
 pub use platforms::{Platforms, build};
-pub use request::Request;
+pub use request::{Earlier, Request};
 pub use services::Services;

@@ -92,13 +92,18 @@ impl<'r> Platforms<'r> {
         // A platform that cannot be run here is an error before anything is executed.
         self.dry_run(services)?;
         let numbered = Numbered::new(observer);
-        let mut images = Vec::with_capacity(self.each.len());
+        let (mut images, mut same_as) = (Vec::with_capacity(self.each.len()), Vec::new());
         for planned in &self.each {
             numbered.begin(planned.platform());
             let built = planned.build(services, &numbered, cancel);
-            images.push(built.map_err(|error| error.for_platform(planned.platform()))?.image);
+            let built = built.map_err(|error| error.for_platform(planned.platform()))?;
+            same_as.push(built.same_as);
+            images.push(built.image);
         }
-        publish(self.request, images, services, cancel)
+        let published = publish(self.request, images, services, cancel)?;
+        let first = same_as.first().cloned().flatten();
+        // The index is the same if all that it joins are.
+        Ok(Built { same_as: first.filter(|first| same_as.iter().all(|one| one.as_ref() == Some(first))), ..published })
     }
 }
 
@@ -121,7 +126,7 @@ fn publish(
         }
     }
     let superseded = request.push && pushed.len() < request.tags.len();
-    Ok(Built { image, pushed, superseded })
+    Ok(Built { image, pushed, superseded, same_as: None })
 }
 
 fn refuse_index_annotations(request: &Request) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use crate::execute::Options;
 use crate::image::assemble::Form;
 use crate::image::push::TagOrder;
 use crate::trace::Trace;
+use database::MergedPull;
 use dockerfile::DockerfileText;
 use dockerfile::plan;
 use registry_client::{Platform, Reference};
@@ -30,8 +31,8 @@ pub struct Request {
     pub platforms: Vec<Platform>,
     /// Names of the image; the first is the primary one.
     pub tags: Vec<Reference>,
-    /// The image that was published before, by its digest: one that is the same keeps it.
-    pub previous: Option<Reference>,
+    /// Images that were made before: one that is the same keeps the digest of the first of them.
+    pub previous: Vec<Earlier>,
     /// Whether the image is pushed to where its names say.
     pub push: bool,
     /// Which repository's cache is used.
@@ -73,4 +74,15 @@ impl Request {
 fn names(request: &Request, is_kind: impl Fn(&Context) -> bool) -> Vec<String> {
     let chosen = request.named.iter().filter(|(_, named)| is_kind(&named.context));
     chosen.map(|(name, _)| name.clone()).collect()
+}
+
+/// An image that was made before.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// The image by its digest, in the repository of the new one.
+    pub image: Reference,
+    /// Whether that repository has it: then giving it another name needs one request.
+    pub is_pushed: bool,
+    /// The pull request that it was made for, if it was.
+    pub merged: Option<MergedPull>,
 }

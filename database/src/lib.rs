@@ -46,9 +46,11 @@ pub use history::counts::Counts;
 pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};
 pub use history::trace::{PathPiece, Usage};
 pub use history::trend::TrendPoint;
-pub use model::build::{BaseImage, Build, PushedImage, Reason};
+pub use model::build::{BaseImage, Build, MergedPull, PushedImage, Reason};
 pub use model::build_id::BuildId;
-pub use model::build_request::{BuildOptions, BuildRequest, BuildSpec, LayerCompression, PathFilter, Policy};
+pub use model::build_request::{
+    BuildOptions, BuildRequest, BuildSpec, LayerCompression, PathFilter, Policy, PullImage,
+};
 pub use model::build_state::BuildState;
 pub use model::claim::{Claim, Outcome};
 pub use model::delivery::{Accepted, NewDelivery, PushedRef, RefMove};
@@ -82,6 +84,7 @@ pub use retention::plan::{Limit, Limits, RetentionPolicy};
 pub use retention::removals::Removed;
 pub use sql::build_changes::{BuildWatch, BuildsWatch};
 pub use tags::publish::Publish;
+pub use tags::pull_tag::PullTag;
 pub use tags::tag_check::{TagCheck, TagVerdict};
 pub use worker_query::{
     Answer, DryRun, DryRunStep, FoundRules, Question, QuestionClaim, StepForecast, TIMEOUT as WORKER_QUERY_TIMEOUT,

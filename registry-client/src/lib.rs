@@ -34,6 +34,7 @@ mod push_growing;
 mod reach;
 mod reference;
 mod refusal;
+mod remove_tag;
 mod response;
 mod retry;
 mod rights;

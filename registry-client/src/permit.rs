@@ -79,7 +79,7 @@ impl Transport {
         let Some(rights) = &self.rights else { return Ok(()) };
         let allowed = match access {
             Access::Pull => rights.may_read_home(&self.homes, reference),
-            Access::Push => rights.names(&self.homes, reference),
+            Access::Push | Access::Delete => rights.names(&self.homes, reference),
         };
         if allowed { Ok(()) } else { Err(Error::NotReadable(reference.to_string())) }
     }

@@ -221,7 +221,11 @@ fn challenges(response: &Response) -> Vec<Challenge> {
 }
 
 fn scope(reference: &Reference, access: Access, mounted_from: Option<&str>) -> String {
-    let actions = if access == Access::Push { "pull,push" } else { "pull" };
+    let actions = match access {
+        Access::Pull => "pull",
+        Access::Push => "pull,push",
+        Access::Delete => "pull,push,delete",
+    };
     let own = format!("repository:{}:{actions}", reference.repository());
     mounted_from.map_or(own.clone(), |other| format!("{own} repository:{other}:pull"))
 }

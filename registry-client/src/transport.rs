@@ -55,6 +55,8 @@ pub(crate) enum Access {
     Pull,
     /// Read and write.
     Push,
+    /// Read, write and remove.
+    Delete,
 }
 
 /// A request, described so that it can be sent several times.

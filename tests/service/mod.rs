@@ -18,6 +18,7 @@ pub(crate) mod github_apps;
 pub(crate) mod hooks;
 pub(crate) mod hub_hooks;
 pub(crate) mod image_pages;
+pub(crate) mod merges;
 pub(crate) mod openapi;
 pub(crate) mod own_rules;
 pub(crate) mod pages;

@@ -32,7 +32,7 @@ pub(crate) fn add(site: &Site, settings: &Value) {
 }
 
 /// Commits files to a branch of somebody's, of which the repository knows as a pull request alone.
-fn propose(site: &Site, number: u32, files: &[(&str, &str)]) -> String {
+pub(crate) fn propose(site: &Site, number: u32, files: &[(&str, &str)]) -> String {
     let (bare, fork) = (site.path("git/app.git"), site.path(&format!("fork-{number}")));
     if !fork.exists() {
         run(Command::new("git").args(["clone", "-q"]).arg(&bare).arg(&fork));
@@ -45,7 +45,7 @@ fn propose(site: &Site, number: u32, files: &[(&str, &str)]) -> String {
 }
 
 /// Returns what GitHub says of a pull request: its own example with another commit.
-fn payload(action: &str, number: u32, commit: &str, is_fork: bool) -> Value {
+pub(crate) fn payload(action: &str, number: u32, commit: &str, is_fork: bool) -> Value {
     let mut body = examples("pull_request").into_iter().find(|known| known["action"] == action).unwrap();
     body["number"] = number.into();
     body["repository"]["full_name"] = "Codertocat/Pulls".into();
@@ -58,7 +58,7 @@ fn payload(action: &str, number: u32, commit: &str, is_fork: bool) -> Value {
     body
 }
 
-fn deliver(site: &Site, body: &Value) -> Value {
+pub(crate) fn deliver(site: &Site, body: &Value) -> Value {
     let id = format!("{}-{}-{}", body["action"], body["number"], body["pull_request"]["head"]["sha"]).replace('"', "");
     let answer = site.deliver("pull_request", &id, &body.to_string(), KEY);
     assert!(matches!(answer.status, 200 | 202), "{}", answer.text);
@@ -66,7 +66,7 @@ fn deliver(site: &Site, body: &Value) -> Value {
 }
 
 /// Returns the id of the one build of a delivery.
-fn only(answer: &Value) -> String {
+pub(crate) fn only(answer: &Value) -> String {
     assert_eq!(answer["builds"].as_array().map(Vec::len), Some(1), "{answer:#}");
     answer["builds"][0]["id"].as_str().unwrap().to_owned()
 }

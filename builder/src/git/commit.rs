@@ -116,6 +116,11 @@ impl CommitTree {
         &self.commit.id
     }
 
+    /// Returns the id of the tree, which names all files in it and nothing else.
+    pub fn tree(&self) -> String {
+        self.root.to_string()
+    }
+
     /// Returns the commit's time in seconds since 1970: every file's time.
     pub fn commit_time(&self) -> i64 {
         self.commit.time

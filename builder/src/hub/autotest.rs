@@ -148,7 +148,7 @@ impl Test<'_> {
             target: build.target.clone(),
             platforms: vec![Platform::host()],
             tags: Vec::new(),
-            previous: None,
+            previous: Vec::new(),
             push: false,
             cache_namespace: terms.cache_namespace.clone(),
             attempt: format!("{}-{}", terms.attempt, self.engine.number()),

@@ -153,7 +153,7 @@ fn request(asked: &Asked<'_>, flags: &Parsed, tags: &[Reference]) -> Result<Requ
         target: flags.last("target").map(str::to_owned),
         platforms: platforms(flags)?,
         tags: tags.to_vec(),
-        previous: None,
+        previous: Vec::new(),
         push: false,
         cache_namespace: terms.cache_namespace.clone(),
         attempt: format!("{}-{number}", terms.attempt),

@@ -272,7 +272,7 @@ impl Running<'_> {
         let pushed: Vec<Reference> = pushed.into_iter().map(|(tag, _)| tag).collect();
         let replaced = self.session.runs(Hook::Push);
         let superseded = !replaced && self.session.facts.push && !terms.tags.iter().all(|tag| pushed.contains(tag));
-        Ok(Built { image, pushed, superseded })
+        Ok(Built { image, pushed, superseded, same_as: None })
     }
 
     fn no_image(&self) -> Error {

@@ -9,4 +9,5 @@ pub(crate) mod local;
 pub mod output;
 pub(crate) mod push;
 pub(crate) mod resolve;
+pub(crate) mod retag;
 pub(crate) mod unchanged;

@@ -35,9 +35,11 @@ pub(crate) struct Uploads {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     /// Whether a layer of the image was made: then no tag can name the image yet.
-    is_new: bool,
+    pub is_new: bool,
+    /// Whether the repositories have all of it, under another name.
+    pub is_whole: bool,
     /// Repositories that have the configuration, with their registry.
-    configured: BTreeSet<String>,
+    pub configured: BTreeSet<String>,
 }
 
 struct Queue {
@@ -145,7 +147,7 @@ impl Uploads {
     pub(crate) fn result(self, is_new: bool) -> Result<Arrived, Error> {
         let failed = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         let configured = self.configured.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.map_or(Ok(Arrived { is_new, configured }), Err)
+        failed.map_or(Ok(Arrived { is_new, is_whole: false, configured }), Err)
     }
 }
 
@@ -365,7 +367,7 @@ fn push_config(
 
 /// Puts the manifest under a tag. A wish to end the build that comes meanwhile cannot call the request back: what became of
 /// it is waited for a moment, and then asked for, so that no build is called cancelled whose tag moved.
-fn put(
+pub(super) fn put(
     resources: &BuildResources,
     image: &Image,
     tag: &Reference,

@@ -217,7 +217,7 @@ impl Attempt<'_> {
     ) -> Result<AttemptResult, Error> {
         let (services, began, id) = (self.services, Instant::now(), &self.claim.build.id);
         let mut request = builder.request(tree, None, secrets, Box::new(order))?;
-        request.previous = filter.previous(&request)?;
+        request.previous = filter.previous(&request, tree)?;
         let prepared = Platforms::new(&request, services, self.recorder)?;
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the steps are planned");
         let inputs_key = prepared.inputs_key()?;
@@ -227,7 +227,14 @@ impl Attempt<'_> {
                 .say(&format!("compared with the last image in {:.1} ms\n", looked.elapsed().as_secs_f64() * 1e3));
             return Ok(AttemptResult::Skipped(reason));
         }
-        let inputs = Inputs { key: inputs_key, base_images: prepared.base_images()? };
+        let merged =
+            request.previous.iter().filter_map(|earlier| Some((earlier.image.clone(), earlier.merged.clone()?)));
+        let inputs = Inputs {
+            key: inputs_key,
+            base_images: prepared.base_images()?,
+            tree: Some(tree.tree()),
+            merged: merged.collect(),
+        };
         let built = prepared.build(services, self.recorder, &self.cancel)?;
         Ok(AttemptResult::Built(Box::new(built), inputs))
     }

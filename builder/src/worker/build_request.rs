@@ -114,7 +114,7 @@ impl RequestBuilder<'_> {
             platforms: platforms(spec)?,
             tags: tags
                 .map_err(|error| Error::new(Code::InvalidReference, "reading the rule's tags").with_cause(error))?,
-            previous: None,
+            previous: Vec::new(),
             push: spec.push,
             cache_namespace: self.cache_namespace(),
             attempt: self.attempt.to_owned(),

@@ -6,8 +6,8 @@
 use crate::error::Code;
 use crate::git::{Change, CommitId, CommitTree, FetchSettings, Mirror, Revision};
 use crate::walk::{WalkError, Walked};
-use crate::{Error, Platforms, Request, Services};
-use database::{Build, BuildFilter, BuildRequest, BuildState, PathFilter, Reason};
+use crate::{Earlier, Error, Platforms, Request, Services};
+use database::{Build, BuildFilter, BuildRequest, BuildState, MergedPull, PathFilter, Reason};
 use files::ignore::Ignore;
 use files::view::ViewError;
 use registry_client::Reference;
@@ -100,14 +100,31 @@ impl Filter<'_> {
         self.request.trigger.is_push()
     }
 
-    /// Returns the last image by its digest, for a build that may turn out to make the same one.
-    pub(crate) fn previous(&self, request: &Request) -> Result<Option<Reference>, Error> {
+    /// Returns images by their digests, for a build that may turn out to make one of them again: those of pull requests that
+    /// had the same files, and the last one.
+    pub(crate) fn previous(&self, request: &Request, tree: &CommitTree) -> Result<Vec<Earlier>, Error> {
         // A time that somebody asked for is part of the image.
         let may_be_same =
             request.push && request.options.use_cache && !request.build_args.contains_key(crate::SOURCE_DATE_EPOCH);
-        let Some(tag) = request.tags.first().filter(|_| may_be_same) else { return Ok(None) };
+        let Some(tag) = request.tags.first().filter(|_| may_be_same) else { return Ok(Vec::new()) };
+        let mut found = self.merged(request, tag, &tree.tree())?;
         let last = self.last_build()?.and_then(|build| build.image?.digest.parse().ok());
-        Ok(last.map(|digest| tag.with_digest(digest)))
+        let last = last.map(|digest| Earlier { image: tag.with_digest(digest), is_pushed: false, merged: None });
+        found.extend(last);
+        Ok(found)
+    }
+
+    /// Returns the images of the branch's own pull requests that were made of the same files. What strangers wrote and asked
+    /// for never becomes the image of a branch, whatever it is made of.
+    fn merged(&self, request: &Request, tag: &Reference, tree: &str) -> Result<Vec<Earlier>, Error> {
+        let spec = &self.request.spec;
+        let Some(branch) = spec.git_ref.strip_prefix("refs/heads/").filter(|_| spec.options.trusted) else {
+            return Ok(Vec::new());
+        };
+        let database = &self.services.database;
+        let found = database.pull_images(&self.request.repository, &self.request.rule);
+        let found = self.services.tokio.block_on(found).map_err(unknown)?;
+        Ok(found.into_iter().filter_map(|build| of_pull(build, request, tag, branch, tree)).collect())
     }
 
     fn last(&self) -> Result<Option<Last>, Error> {
@@ -144,6 +161,23 @@ impl Filter<'_> {
             CommitTree::open(self.mirror, &id, "").ok()
         })
     }
+}
+
+/// Returns the image of a build if a pull request to `branch` made it from `tree`.
+fn of_pull(build: Build, request: &Request, tag: &Reference, branch: &str, tree: &str) -> Option<Earlier> {
+    let Build { id, image, request: BuildRequest { spec, .. }, .. } = build;
+    let pull = spec.options.pull.filter(|pull| spec.options.trusted && pull.target == branch)?;
+    let image = image.filter(|image| image.tree.as_deref() == Some(tree))?;
+    // In every repository that the new one goes to: then it needs but another name.
+    let is_in = |tag: &Reference| {
+        let named = image.tags.iter().filter_map(|name| Reference::parse(name).ok());
+        named.into_iter().any(|name| name.registry() == tag.registry() && name.repository() == tag.repository())
+    };
+    Some(Earlier {
+        is_pushed: request.tags.iter().all(is_in),
+        image: tag.with_digest(image.digest.parse().ok()?),
+        merged: Some(MergedPull { number: pull.number, build: id }),
+    })
 }
 
 /// Returns what differs; `None` if it is more than anybody wants to look at.

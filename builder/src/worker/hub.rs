@@ -76,7 +76,10 @@ impl HubBuild<'_> {
     /// Runs all phases; returns what an attempt ends with.
     pub(crate) fn attempt(&self, recorder: &Recorder) -> Result<AttemptResult, Error> {
         let Ended { built, inputs_key, base_images } = self.run(recorder)?;
-        Ok(AttemptResult::Built(Box::new(built), Inputs { key: inputs_key, base_images }))
+        Ok(AttemptResult::Built(
+            Box::new(built),
+            Inputs { key: inputs_key, base_images, tree: None, merged: Vec::new() },
+        ))
     }
 
     fn run(&self, recorder: &Recorder) -> Result<Ended, Error> {

@@ -34,8 +34,12 @@ pub(crate) fn asked(labels: &BTreeMap<String, String>) -> BTreeMap<String, Strin
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Returns the first tag of the image, or the short name of the ref of a build without tags.
+/// Returns the first tag of the image, or the short name of the ref of a build without tags. A pull request's image has the
+/// version that it will have as the image of the branch.
 fn version(spec: &BuildSpec) -> Option<String> {
+    if let Some(version) = spec.options.pull.as_ref().and_then(|pull| pull.version.clone()) {
+        return Some(version);
+    }
     let tag = spec.tags.first().and_then(|tag| Reference::parse(tag).ok()?.tag().map(str::to_owned));
     tag.or_else(|| spec.git_ref.splitn(3, '/').nth(2).map(str::to_owned))
 }

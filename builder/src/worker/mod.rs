@@ -20,6 +20,7 @@ mod log_quota;
 mod lookup;
 mod outcome;
 mod profile;
+mod pull_tag;
 mod query;
 mod reconcile;
 mod recorder;

@@ -4,7 +4,7 @@ use super::watch::StopReason;
 use crate::error::{Code, Fault};
 use crate::secrets::Masks;
 use crate::{Built, Error, duration};
-use database::{BaseImage, Outcome, PushedImage, Reason};
+use database::{BaseImage, MergedPull, Outcome, PushedImage, Reason};
 use registry_client::Reference;
 use std::io::{self, ErrorKind};
 
@@ -22,6 +22,10 @@ pub(crate) struct Inputs {
     pub key: String,
     /// The images of registries.
     pub base_images: Vec<BaseImage>,
+    /// Id of the git tree.
+    pub tree: Option<String>,
+    /// Images of pull requests that the result may be.
+    pub merged: Vec<(Reference, MergedPull)>,
 }
 
 /// Returns how the attempt ends; `None` if another worker has the build by now.
@@ -75,6 +79,7 @@ fn no_space(error: &Error) -> String {
 }
 
 fn succeeded(built: &Built, inputs: Inputs) -> Outcome {
+    let merged = inputs.merged.into_iter().find(|known| Some(&known.0) == built.same_as.as_ref());
     let image = PushedImage {
         digest: built.image.digest.to_string(),
         media_type: built.image.media_type.to_owned(),
@@ -82,6 +87,8 @@ fn succeeded(built: &Built, inputs: Inputs) -> Outcome {
         tags: built.pushed.iter().map(Reference::to_string).collect(),
         inputs_key: Some(inputs.key),
         base_images: inputs.base_images,
+        tree: inputs.tree,
+        merged: merged.map(|known| known.1),
     };
     if built.superseded { Outcome::Superseded(image) } else { Outcome::Succeeded(image) }
 }

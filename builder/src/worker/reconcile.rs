@@ -3,7 +3,7 @@
 
 use super::context::TaskContext;
 use super::settings::Settings;
-use super::{base_image, ref_poll, tag_check};
+use super::{base_image, pull_tag, ref_poll, tag_check};
 use crate::Services;
 use crate::execute::until_cancelled;
 use database::BuildsWatch;
@@ -20,8 +20,12 @@ pub(crate) fn keep(services: &Services, settings: &Settings, ends: &Cancellation
     let mut changes = services.tokio.block_on(async { services.database.watch_builds() });
     while !ends.is_cancelled() {
         changes.has_changed();
-        let done = ref_poll::next(TaskContext { services, settings }, ends)
-            .and_then(|look| Ok(look | tag_check::next(services, ends)? | base_image::next(services, ends)?));
+        let done = ref_poll::next(TaskContext { services, settings }, ends).and_then(|look| {
+            Ok(look
+                | tag_check::next(services, ends)?
+                | pull_tag::next(services, ends)?
+                | base_image::next(services, ends)?)
+        });
         if let Err(error) = &done {
             tracing::warn!(error = error as &dyn std::error::Error, "cannot read what is due for reconciliation");
         }

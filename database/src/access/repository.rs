@@ -9,6 +9,7 @@ use crate::queue::cancel::cancel_one;
 use crate::queue::enqueue::count;
 use crate::sql::statement::{Row, sql};
 use crate::sql::states::UNENDED;
+use crate::tags::pull_tag;
 /// The counter of the versions of a repository's document. It outlives the document, so a version never comes again.
 const VERSIONS: &str = "document";
 
@@ -107,6 +108,7 @@ impl Database {
         sql(doing, "DELETE FROM webhooks WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM told_refs WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM own_schedules WHERE repository = $1").bind(name).run(transaction.on()).await?;
+        pull_tag::close_all(&mut transaction, name).await?;
         let open =
             sql(doing, format!("SELECT id FROM builds WHERE repository = $1 AND state IN ({UNENDED}) ORDER BY id"))
                 .bind(name)

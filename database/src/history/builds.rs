@@ -7,11 +7,13 @@ use crate::model::build::{Build, build};
 use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::sql::statement::{Value, filtered, sql};
-use crate::sql::states::SUCCEEDED;
+use crate::sql::states::{PULL_REQUEST, RETRY, SUCCEEDED};
 /// Most builds that a list holds.
 const MAX_LIST: u32 = 200;
 /// Pages of builds that are read for one list of a tag: it stops there, with fewer builds than were asked for.
 const MAX_PAGES: usize = 20;
+/// Builds of pull requests that are looked through for one that was merged.
+const MAX_PULL_IMAGES: u32 = 50;
 
 /// Conditions on the builds of a list; newest first.
 #[derive(Debug, Clone, Default)]
@@ -200,6 +202,17 @@ impl Database {
             .optional(self.read())
             .await?;
         row.as_ref().map(build).transpose()
+    }
+
+    /// Returns the newest builds of a rule whose images may be those of pull requests, newest first.
+    pub async fn pull_images(&self, repository: &str, rule: &str) -> Result<Vec<Build>, Error> {
+        // As the index has it.
+        let text = format!(
+            "SELECT {BUILD} FROM builds WHERE repository = $1 AND rule = $2 AND state = {SUCCEEDED} \
+             AND trigger_kind IN ({PULL_REQUEST}, {RETRY}) ORDER BY id DESC LIMIT {MAX_PULL_IMAGES}"
+        );
+        let rows = sql("reading images of pull requests", text).bind(repository).bind(rule).all(self.read()).await?;
+        rows.iter().map(build).collect()
     }
 }
 

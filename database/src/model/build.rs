@@ -38,6 +38,21 @@ pub struct PushedImage {
     /// The images of registries that it was made from.
     #[serde(default)]
     pub base_images: Vec<BaseImage>,
+    /// Id of the git tree that it was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    /// The build of a pull request whose image it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergedPull>,
+}
+
+/// A pull request whose image became that of the branch when it was merged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedPull {
+    /// Its number.
+    pub number: i64,
+    /// The build that made the image.
+    pub build: BuildId,
 }
 
 /// An image that a build started from or copied from, as the registry had it then.

@@ -84,6 +84,27 @@ pub struct BuildOptions {
     pub submodules: bool,
     /// Whether files are fetched that Git LFS keeps.
     pub lfs: bool,
+    /// The pull request whose commit it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Box<PullImage>>,
+}
+
+/// A pull request whose commit is built, and the future of its image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullImage {
+    /// Its number.
+    pub number: i64,
+    /// Short name of the branch that it wants to change.
+    pub target: String,
+    /// The version that an image of that branch would have: the image is that one once it is merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Days after which its tag is removed; `None` if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_days: Option<i64>,
+    /// Whether a comment on the request tells of the build.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub comment: bool,
 }
 
 impl Default for BuildOptions {
@@ -110,6 +131,7 @@ impl Default for BuildOptions {
             fetch_ref: None,
             submodules: true,
             lfs: true,
+            pull: None,
         }
     }
 }

@@ -90,15 +90,19 @@ impl Trigger {
     pub(crate) const PUSH: &str = "push";
     /// The kind of a push that was found.
     pub(crate) const RECONCILE: &str = "reconcile";
+    /// The kind of a pull request.
+    pub(crate) const PULL_REQUEST: &str = "pull_request";
+    /// The kind of a repetition.
+    pub(crate) const RETRY: &str = "retry";
 
     /// Returns the kind of the trigger, as it is stored and shown.
     pub fn kind(&self) -> &'static str {
         match self {
             Trigger::Push { .. } => Trigger::PUSH,
-            Trigger::PullRequest { .. } => "pull_request",
+            Trigger::PullRequest { .. } => Trigger::PULL_REQUEST,
             Trigger::Reconcile { .. } => Trigger::RECONCILE,
             Trigger::Manual { .. } => "manual",
-            Trigger::Retry { .. } => "retry",
+            Trigger::Retry { .. } => Trigger::RETRY,
             Trigger::BaseImage { .. } => "base_image",
             Trigger::Link { .. } => "link",
             Trigger::Schedule { .. } => "schedule",

@@ -13,6 +13,7 @@ use crate::queue::finish::cancelled;
 use crate::sql::statement::sql;
 use crate::sql::states::{CANCELLED, FETCH_ANSWERED, FETCH_CLAIMED, FETCH_EXPANDED, FETCH_OPEN, QUEUED, SUPERSEDED};
 use crate::sql::transaction::Transaction;
+use crate::tags::pull_tag;
 /// The result of cancelling a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancel {
@@ -48,13 +49,15 @@ pub(crate) async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Res
     );
     for row in sql(doing, text).bind(of.repository).all(transaction.on()).await? {
         let lookup: NewLookup = json(&row.get::<String>("lookup_json")?)?;
-        if lookup.git_ref == of.git_ref {
+        let git_ref = lookup.trigger.pull_request().map_or(&lookup.git_ref, |pull| &pull.git_ref);
+        if git_ref == of.git_ref {
             let text = format!(
                 "UPDATE lookups SET state = {FETCH_EXPANDED}, worker = NULL, lease_until_ms = NULL WHERE id = $1"
             );
             sql(doing, text).bind(row.get::<i64>("id")?).run(transaction.on()).await?;
         }
     }
+    pull_tag::close(transaction, of).await?;
     let reason = Reason { code: "superseded".to_owned(), message: CLOSED.to_owned() };
     let now = transaction.now_ms;
     let rows = sql(

@@ -29,6 +29,8 @@ pub(crate) const QUERY_ANSWERED: Quoted = Quoted(QueryState::Answered.as_str());
 
 pub(crate) const NOTICE_PENDING: Quoted = Quoted(NoticeState::Pending.as_str());
 
+pub(crate) const PULL_REQUEST: Quoted = Quoted(Trigger::PULL_REQUEST);
+pub(crate) const RETRY: Quoted = Quoted(Trigger::RETRY);
 pub(crate) const PUSH: Quoted = Quoted(Trigger::PUSH);
 /// The kind of the builds of a push that was found, and the forge of the delivery that stands for it.
 pub(crate) const RECONCILE: Quoted = Quoted(Trigger::RECONCILE);

@@ -12,6 +12,7 @@ use crate::model::claim::Claim;
 use crate::queue::claim::FENCE;
 use crate::sql::statement::{Row, sql};
 use crate::sql::transaction::Transaction;
+use crate::tags::pull_tag;
 use crate::tags::tag_check::FIRST_CHECK_MS;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -165,6 +166,7 @@ impl Database {
         if moved == 0 {
             return Err(Error::LeaseLost);
         }
+        pull_tag::note(&mut transaction, claim, tag).await?;
         transaction.commit(doing).await
     }
 

@@ -198,6 +198,8 @@ fn new_builds(accepted: Accepted) -> Vec<BuildId> {
 
 fn image() -> PushedImage {
     PushedImage {
+        tree: None,
+        merged: None,
         digest: "sha256:00".into(),
         media_type: "m".into(),
         size: 1,

@@ -64,7 +64,7 @@ impl Asked<'_> {
             build_args,
             labels: pairs(&arguments.labels, "--label", false)?,
             default_labels: BTreeMap::new(),
-            previous: None,
+            previous: Vec::new(),
             target: arguments.target.clone(),
             platforms: self.platforms()?,
             tags,

@@ -85,6 +85,10 @@ pub(crate) struct Repository {
     pub own_rules: Option<OwnRules>,
     /// Which pull requests are built.
     pub pull_requests: PullRequests,
+    /// For how many days images of pull requests have tags, if they have any.
+    pub pull_request_tag_days: Option<u32>,
+    /// Whether comments on pull requests tell of their images.
+    pub pull_request_comments: bool,
     /// Whether builds of pull requests from forks wait for somebody's approval.
     pub pull_requests_need_approval: bool,
     /// Whether Docker Hub's hooks and tests run.

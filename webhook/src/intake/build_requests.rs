@@ -2,8 +2,8 @@
 
 use crate::configuration::settings::Repository;
 use crate::intake::pull_requests;
-use crate::rules::{Matched, Pushed, Rule};
-use database::{BuildRequest, BuildSpec, PathFilter, Trigger};
+use crate::rules::{Matched, Pushed, Rule, legal};
+use database::{BuildRequest, BuildSpec, PathFilter, PullRequest, Trigger};
 
 /// Longest first line of a message that is kept.
 const MAX_MESSAGE: usize = 200;
@@ -115,9 +115,34 @@ impl<'r> Rules<'r> {
             },
         };
         if let Some(pull) = asked.trigger.pull_request() {
+            let version = matched.tags.first().cloned();
             pull_requests::restrict(&mut request, pull, self.repository);
+            pull_requests::name(&mut request, pull, self.repository, version);
+            self.tag_pull(&mut request, rule, pull);
         }
         request
+    }
+
+    /// Gives the image of a pull request a tag of its own, if it is to have one: of several rules for one image, the first has
+    /// the plain tag.
+    fn tag_pull(&self, request: &mut BuildRequest, rule: &Rule, pull: &PullRequest) {
+        let options = &request.spec.options;
+        // What strangers ask for is pushed only if somebody approves it.
+        let may_push = options.trusted || options.needs_approval;
+        let Some(pull_image) = options.pull.as_ref().filter(|pull| pull.tag_days.is_some() && may_push) else {
+            return;
+        };
+        let image_of = |rule: &Rule| rule.image.clone().unwrap_or_else(|| self.image.to_owned());
+        let image = image_of(rule);
+        let target = format!("refs/heads/{}", pull.target);
+        let is_for = |rule: &&Rule| {
+            image_of(rule) == image
+                && Pushed::new(&target, None).is_some_and(|pushed| rule.matches_pull(&pushed, pull).is_ok())
+        };
+        let is_first = self.rules.iter().find(is_for).is_none_or(|first| first.name == rule.name);
+        let number = pull_image.number;
+        let tag = if is_first { format!("pr-{number}") } else { legal(&format!("pr-{number}-{}", rule.name)) };
+        (request.spec.push, request.spec.tags) = (true, vec![format!("{image}:{tag}")]);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::configuration::settings::Repository;
 use crate::forges::Pull;
 use crate::intake::build_requests::{BuildTrigger, Rules, first_line, own_images};
 use crate::intake::decision::Decision;
-use database::{BuildRequest, NewLookup, Policy, PullRequest, PushedRef, Trigger};
+use database::{BuildRequest, NewLookup, Policy, PullImage, PullRequest, PushedRef, Trigger};
 
 /// Applies the rules to a pull request.
 pub(crate) fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
@@ -81,6 +81,18 @@ pub(crate) fn restrict(request: &mut BuildRequest, pull: &PullRequest, repositor
     }
 }
 
+/// Takes note of the pull request whose commit it is: `version` is that of an image of the branch.
+pub(crate) fn name(request: &mut BuildRequest, pull: &PullRequest, repository: &Repository, version: Option<String>) {
+    let may_push = request.spec.options.trusted || request.spec.options.needs_approval;
+    request.spec.options.pull = Some(Box::new(PullImage {
+        number: pull.number,
+        target: pull.target.clone(),
+        version: version.filter(|_| !pull.is_fork),
+        tag_days: repository.pull_request_tag_days.filter(|_| may_push).map(i64::from),
+        comment: repository.pull_request_comments,
+    }));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +158,7 @@ mod tests {
         assert_eq!(spec.build_args.iter().collect::<Vec<_>>(), [(&"A".to_owned(), &"main 1111111".to_owned())]);
         assert!(!serde_json::to_string(&following.builds[0]).unwrap().contains("hush"));
         assert!(spec.options.warnings[0].contains("`B` is left out"), "{:?}", spec.options.warnings);
+        assert!(spec.options.pull.as_ref().is_some_and(|pull| pull.version.is_none()));
         // SEC-M1
         let own = ["r.example.com/team/app", "r.example.com/team/app/**"].map(str::to_owned);
         assert_eq!(spec.options.images.as_deref(), Some(own.as_slice()));
@@ -153,6 +166,34 @@ mod tests {
         let following = follow(r#""pull_requests":"all","pull_requests_need_approval":false,"#, true);
         let options = &following.builds[0].spec.options;
         assert!(!options.trusted && !options.needs_approval, "a build that needs no approval is still untrusted");
+    }
+
+    #[test]
+    fn its_own_tag_is_none_of_the_image_s() {
+        let tags = |settings: &str, is_fork| {
+            let spec = follow(settings, is_fork).builds.remove(0).spec;
+            (spec.push, spec.tags)
+        };
+        let own = r#""pull_requests":"all","pull_request_tag_days":7,"#;
+        let pushed = (true, vec!["r.example.com/team/app:pr-7".to_owned()]);
+        assert_eq!(
+            (tags(own, false), tags(own, true)),
+            (pushed.clone(), pushed),
+            "a fork's is pushed once it is approved"
+        );
+        let unasked = format!("{own}\"pull_requests_need_approval\":false,");
+        assert_eq!(tags(&unasked, true), (false, Vec::new()), "nobody approves it");
+        let options = follow(own, false).builds.remove(0).spec.options;
+        let pull = options.pull.unwrap();
+        assert_eq!((pull.version.as_deref(), pull.tag_days, pull.comment), (Some("latest"), Some(7), false));
+        for wrong in ["0", "366"] {
+            let text = format!(
+                r#"{{"name":"a/b","clone_url":"https://x/y.git","image":"r.example.com/a/b","pull_request_tag_days":{wrong}}}"#
+            );
+            let document = crate::configuration::document::from_json(text.as_bytes()).unwrap();
+            let problem = crate::configuration::document::compile(&document, Vec::new()).unwrap_err();
+            assert!(problem.contains("from 1 to 365"), "{problem}");
+        }
     }
 
     #[test]

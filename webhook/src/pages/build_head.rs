@@ -157,6 +157,10 @@ impl Head<'_> {
                     @if let Some(by) = &build.approved_by { dt { "Approved by" } dd { "the token " code { (plain(by.as_bytes())) } } }
                     dt { "Tags" } dd { @if !spec.push { "none: the image is not pushed" } @for tag in build.shown_tags() { code.tag { (plain(tag.as_bytes())) } " " } }
                     @if let Some(image) = &build.image { dt { "Digest" } dd { code { (image.digest) } } }
+                    @if let Some(merged) = build.image.as_ref().and_then(|image| image.merged.as_ref()) {
+                        dt { "Not built again" } dd { "It is the image of "
+                            a href=(format!("/builds/{}", merged.build.as_str())) { "pull request " (merged.number) } ", which had the same files." }
+                    }
                     dt { "Dockerfile" } dd { code { (plain(spec.dockerfile.as_bytes())) } }
                     @if let Some(used) = self.cpu_ms { dt { "Processor time" } dd { (seconds(used)) } }
                     dt { "Id" } dd { code { (build.id.as_str()) } }

@@ -184,13 +184,18 @@ impl Rule {
         Ok(matched)
     }
 
-    /// Returns what the rule makes of a pull request to the branch `pushed`, or why nothing: it gets no tags, and one of a
-    /// fork nothing of the rule's `env`, in which secrets may be.
+    /// Returns what the rule makes of a pull request to the branch `pushed`, or why nothing: the tags are those that its image
+    /// will have once it is merged, and one of a fork has none, and nothing of the rule's `env`, in which secrets may be.
     pub(crate) fn matches_pull(&self, pushed: &Pushed<'_>, pull: &PullRequest) -> Result<Matched, String> {
         let groups = self.groups(pushed)?;
         let env = if pull.is_fork { &BTreeMap::new() } else { &self.env };
         let values = Values { pushed, groups: &groups, env };
         let mut matched = Matched { build_args: env.clone(), ..Matched::default() };
+        for text in
+            self.tags.iter().filter(|_| !pull.is_fork).flat_map(|template| template.expand(&values).unwrap_or_default())
+        {
+            tags::add(&text, &mut matched.tags, &mut Vec::new());
+        }
         for (name, template) in &self.build_args {
             if pull.is_fork && template.names_env() {
                 let why = "it comes from `env`, which pull requests from forks do not get";

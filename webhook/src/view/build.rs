@@ -94,6 +94,18 @@ pub struct ImageView {
     pub size: u64,
     /// References that name it.
     pub tags: Vec<String>,
+    /// The pull request whose image it is: the same files were built for it before it was merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergedView>,
+}
+
+/// A pull request whose image became that of the branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MergedView {
+    /// Its number.
+    pub pull_request: i64,
+    /// Id of the build that made the image.
+    pub build: String,
 }
 
 /// An image that another one was made from.
@@ -253,6 +265,10 @@ impl BuildView {
                 media_type: image.media_type.clone(),
                 size: image.size,
                 tags: image.tags.clone(),
+                merged: image
+                    .merged
+                    .as_ref()
+                    .map(|merged| MergedView { pull_request: merged.number, build: merged.build.as_str().to_owned() }),
             }),
             base_images: build.image.as_ref().map(|image| image.base_images.iter().map(BaseImageView::from).collect()),
             cancel_requested: build.cancel_requested,

@@ -64,6 +64,10 @@ fn success(known: &StatusFacts<'_>) -> Option<String> {
     let build = known.build?;
     let image = build.image.as_ref()?;
     let took = build.finished_ms.zip(build.started_ms).map(|(end, start)| format!(" in {}", seconds(end - start)));
+    if let Some(merged) = &image.merged {
+        let size = size(image.size);
+        return Some(format!("{}: {size}, the image of pull request {}, not built again", tags(image), merged.number));
+    }
     let cached = known.steps.iter().filter(|step| step.cached).count();
     let steps = match known.steps.len() {
         0 => String::new(),
@@ -246,10 +250,16 @@ mod tests {
             tags: tags.map(str::to_owned).to_vec(),
             inputs_key: None,
             base_images: Vec::new(),
+            tree: None,
+            merged: None,
         });
         let steps = [step(1, "FROM x", StepState::Succeeded), step(2, "RUN make", StepState::Succeeded)];
         let status = status(BuildState::Succeeded, "sha256:1");
         let told = description(&StatusFacts { status: &status, build: Some(&built), steps: &steps, output: b"" });
         assert_eq!(told, "1.4.2, latest: 42 MB in 12 s, 1 of 2 steps cached");
+        let build = status.build.clone();
+        built.image.as_mut().unwrap().merged = Some(database::MergedPull { number: 7, build });
+        let told = description(&StatusFacts { status: &status, build: Some(&built), steps: &steps, output: b"" });
+        assert_eq!(told, "1.4.2, latest: 42 MB, the image of pull request 7, not built again");
     }
 }

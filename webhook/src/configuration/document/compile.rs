@@ -60,6 +60,8 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
         default_branch: document.default_branch.clone(),
         own_rules: own.transpose()?,
         pull_requests: document.pull_requests.unwrap_or_default(),
+        pull_request_tag_days: pull_request_tag_days(document)?,
+        pull_request_comments: document.pull_request_comments.unwrap_or(false),
         pull_requests_need_approval: document.pull_requests_need_approval.unwrap_or(true),
         base_image_rebuild: document.base_image_rebuild.unwrap_or(false),
         links: links(document)?,
@@ -182,6 +184,20 @@ impl RuleDocument {
         options.priority = self.priority.map_or(0, Priority::number);
         Ok(())
     }
+}
+
+/// Checks for how long images of pull requests have tags.
+fn pull_request_tag_days(document: &RepositoryDocument) -> Result<Option<u32>, String> {
+    let Some(days) = document.pull_request_tag_days else { return Ok(None) };
+    if !(1..=365).contains(&days) {
+        return Err(format!("pull_request_tag_days: {days}: from 1 to 365 days are possible"));
+    }
+    if document.hub_hooks == Some(true) {
+        return Err(
+            "`pull_request_tag_days` and `hub_hooks` exclude each other: a hook may push whatever it wants".to_owned()
+        );
+    }
+    Ok(Some(days))
 }
 
 /// Checks where commits are fetched from. A login in it would be shown wherever the URL is.

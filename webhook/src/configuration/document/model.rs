@@ -53,6 +53,13 @@ pub struct RepositoryDocument {
     /// Whether builds of pull requests from forks wait for somebody's approval: they do, where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_requests_need_approval: Option<bool>,
+    /// For how many days the image of a pull request has a tag of its own, `pr-NUMBER`, which is removed when it is closed: it
+    /// has none, where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request_tag_days: Option<u32>,
+    /// Whether a comment on each pull request tells of its image: none does, where this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request_comments: Option<bool>,
     /// Whether the newest build of each branch is repeated when an image that it was made from is another one: it is not,
     /// where this is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
