@@ -361,7 +361,7 @@ fn execute(
 }
 
 /// An image that was made before, in place of the new one that is the same.
-struct Kept<'r> {
+struct Same<'r> {
     image: Image,
     earlier: &'r Earlier,
 }
@@ -372,7 +372,7 @@ fn same_as_before<'r>(
     resources: &BuildResources,
     image: &Image,
     observer: &dyn Observer,
-) -> Result<Option<Kept<'r>>, Error> {
+) -> Result<Option<Same<'r>>, Error> {
     for earlier in &request.previous {
         let previous = Previous { reference: &earlier.image, default_labels: &request.default_labels };
         let Some(image) = previous.same_as(image, resources)? else { continue };
@@ -381,7 +381,7 @@ fn same_as_before<'r>(
             None => "the image is the same as before and keeps its digest".to_owned(),
         };
         observer.observe(Event::Phase(Phase::Building, &text));
-        return Ok(Some(Kept { image, earlier }));
+        return Ok(Some(Same { image, earlier }));
     }
     Ok(None)
 }

@@ -144,6 +144,12 @@ impl Background {
                 client.clone(),
                 stopped.clone(),
             )),
+            tokio::spawn(webhook::publish_pull_comments(
+                database.clone(),
+                settings.clone(),
+                client.clone(),
+                stopped.clone(),
+            )),
             tokio::spawn(webhook::notify_webhooks(database.clone(), settings.clone(), client.clone(), stopped.clone())),
             tokio::spawn(webhook::notify_endpoints(
                 database.clone(),

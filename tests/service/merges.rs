@@ -74,7 +74,7 @@ fn a_merge_of_what_was_not_pushed_has_the_same_digest() {
     let merged = merge(&site, 3);
     assert_eq!(merged["image"]["digest"], request["image"]["digest"], "{}", site.log(merged["id"].as_str().unwrap()));
     assert_eq!((&merged["image"]["merged"]["pull_request"], tags(&site)), (&json!(3), vec!["latest".to_owned()]));
-    // What was changed beside the request is another image.
+    // A change that was made beside the request makes another image.
     let commit = propose(&site, 4, &[("src", "3")]);
     let request = site.succeeded(&only(&deliver(&site, &payload("opened", 4, &commit, false))));
     let (bare, work) = (site.path("git/app.git"), site.path("beside"));

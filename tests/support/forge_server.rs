@@ -1,6 +1,7 @@
 //! Local servers that take commit statuses as the APIs of forges do, and refuse what their documentation refuses: another path, method
 //! or header, fields they do not know, states they do not have, texts that are too long.
 
+use super::forge_comments::{ForgeComments, REPOSITORY_ID};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -59,13 +60,15 @@ struct Known {
     asked: Mutex<Vec<(Instant, String)>>,
     mood: Mutex<Mood>,
     hooks: Mutex<Vec<Value>>,
+    comments: ForgeComments,
 }
 
 impl ForgeServer {
     /// Starts a forge that knows one token.
     pub(crate) fn start(kind: &'static str, token: &str) -> ForgeServer {
         let (told, asked, mood, hooks) = (Mutex::default(), Mutex::default(), Mutex::new(Mood::Well), Mutex::default());
-        let known = Arc::new(Known { kind, token: token.to_owned(), told, asked, mood, hooks });
+        let comments = ForgeComments::new(kind);
+        let known = Arc::new(Known { kind, token: token.to_owned(), told, asked, mood, hooks, comments });
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -98,6 +101,11 @@ impl ForgeServer {
     /// Returns the webhooks that are registered.
     pub(crate) fn hooks(&self) -> Vec<Value> {
         self.known.hooks.lock().unwrap().clone()
+    }
+
+    /// Returns the comments on its pull requests.
+    pub(crate) fn comments(&self) -> &ForgeComments {
+        &self.known.comments
     }
 
     /// Changes the webhooks that are registered.
@@ -170,6 +178,12 @@ impl Known {
                 return Err((400, self.words("an unknown query")));
             }
             return self.take_hook(method, rest, value);
+        }
+        if let Some(answered) = self.comments.take(method, uri, &value) {
+            return Ok(answered);
+        }
+        if *method == Method::GET && path == self.hooks_path().rsplit_once('/').unwrap_or_default().0 {
+            return Ok((200, json!({ "id": 4711, "uuid": REPOSITORY_ID.1 })));
         }
         let parts = self.statuses_path();
         let commit = path.strip_prefix(parts.0.as_str()).and_then(|rest| rest.strip_suffix(parts.1));

@@ -5,6 +5,7 @@ pub(crate) mod build_directory;
 #[allow(dead_code)]
 #[path = "../../database/src/tests/postgres.rs"]
 pub(crate) mod cluster;
+pub(crate) mod forge_comments;
 pub(crate) mod forge_server;
 #[path = "git_server/server.rs"]
 pub(crate) mod git_server;

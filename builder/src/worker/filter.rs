@@ -114,8 +114,8 @@ impl Filter<'_> {
         Ok(found)
     }
 
-    /// Returns the images of the branch's own pull requests that were made of the same files. What strangers wrote and asked
-    /// for never becomes the image of a branch, whatever it is made of.
+    /// Returns the images of the branch's own pull requests that were made of the same files. An image of a fork's
+    /// request never becomes that of a branch, whatever it is made of.
     fn merged(&self, request: &Request, tag: &Reference, tree: &str) -> Result<Vec<Earlier>, Error> {
         let spec = &self.request.spec;
         let Some(branch) = spec.git_ref.strip_prefix("refs/heads/").filter(|_| spec.options.trusted) else {

@@ -91,7 +91,10 @@ impl Made {
     fn open<'r>(&self, resources: &'r BuildResources, platform: Option<&str>) -> Result<Opened<'r>, Error> {
         let missing = || Error::new(Code::Resolve, format!("build {} has no image", self.build.id));
         let image = self.build.image.as_ref().ok_or_else(missing)?;
-        let tag = image.tags.first().or(self.build.request.spec.tags.first()).ok_or_else(missing)?;
+        let spec = &self.build.request.spec;
+        // The image of a pull request without a tag is known by its digest in the repository's own image, whose name comes first.
+        let own = spec.options.images.as_ref().and_then(|images| images.first());
+        let tag = image.tags.first().or(spec.tags.first()).or(own).ok_or_else(missing)?;
         let unread = |problem: String| Error::new(Code::Resolve, format!("reading the image `{tag}`: {problem}"));
         let reference = Reference::parse(tag).map_err(|error| unread(error.to_string()))?;
         let digest = image.digest.parse().map_err(|_| unread("its digest is none".to_owned()))?;

@@ -107,6 +107,8 @@ impl Database {
         sql(doing, "DELETE FROM secrets WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM webhooks WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM told_refs WHERE repository = $1").bind(name).run(transaction.on()).await?;
+        sql(doing, "DELETE FROM pull_comments WHERE repository = $1").bind(name).run(transaction.on()).await?;
+        sql(doing, "DELETE FROM forge_repositories WHERE repository = $1").bind(name).run(transaction.on()).await?;
         sql(doing, "DELETE FROM own_schedules WHERE repository = $1").bind(name).run(transaction.on()).await?;
         pull_tag::close_all(&mut transaction, name).await?;
         let open =

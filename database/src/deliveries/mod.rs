@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod batch;
 pub(crate) mod batches;
 pub(crate) mod delivery;
+pub(crate) mod forge_repository;
 pub(crate) mod push;
 pub(crate) mod push_order;
 pub(crate) mod reported_refs;

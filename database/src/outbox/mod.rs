@@ -1,6 +1,7 @@
 //! The outbox: commit statuses and webhook deliveries, written in the transaction of the change that they report.
 
 pub(crate) mod commit_status;
+pub(crate) mod pull_comment;
 pub(crate) mod registry_notice;
 pub(crate) mod retry;
 pub(crate) mod rules_status;

@@ -6,9 +6,9 @@ use crate::sql::statement::sql;
 use crate::sql::states::RECONCILE;
 use crate::sql::transaction::Transaction;
 /// How often a status is offered before it is given up: for a day.
-const MAX_TRIES: i64 = 178;
+pub(crate) const MAX_TRIES: i64 = 178;
 /// Longest pause before the next try, in milliseconds; `sql::clock_skew` takes longer ones for a clock that was set back.
-const MAX_PAUSE_MS: i64 = 512_000;
+pub(crate) const MAX_PAUSE_MS: i64 = 512_000;
 /// The forge that delivered last for the repository of a row `s`.
 pub(crate) fn last_forge() -> String {
     format!(

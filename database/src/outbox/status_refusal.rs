@@ -89,9 +89,14 @@ pub(crate) async fn note(transaction: &mut Transaction, build: &str, answer: &St
 }
 
 impl Database {
-    /// Returns what a forge answered last to a status of a build, if it refused it.
+    /// Returns what a forge answered last to a status of a build, or to the comment that told of it, if it refused it.
     pub async fn refusal(&self, build: &BuildId) -> Result<Option<Refusal>, Error> {
-        let text = format!("SELECT {} FROM status_refusals WHERE build_id = $1", Refusal::COLUMNS);
+        let text = format!(
+            "SELECT {} FROM (SELECT build_id, problem, at_ms FROM status_refusals WHERE build_id = $1 UNION ALL \
+             SELECT build_id, problem, at_ms FROM pull_comments WHERE build_id = $1 AND problem IS NOT NULL) r \
+             ORDER BY at_ms DESC LIMIT 1",
+            Refusal::COLUMNS
+        );
         let row = sql("reading a refusal", text).bind(build.as_str()).optional(self.read()).await?;
         row.as_ref().map(Refusal::read).transpose()
     }
@@ -99,7 +104,9 @@ impl Database {
     /// Returns the newest refusal of a repository's statuses, if none was taken since.
     pub async fn newest_refusal(&self, repository: &str) -> Result<Option<Refusal>, Error> {
         let text = format!(
-            "SELECT {} FROM status_refusals WHERE is_current AND repository = $1 ORDER BY at_ms DESC LIMIT 1",
+            "SELECT {} FROM (SELECT build_id, problem, at_ms FROM status_refusals WHERE is_current AND repository = $1 UNION ALL \
+             SELECT build_id, problem, at_ms FROM pull_comments WHERE problem IS NOT NULL AND repository = $1) r \
+             ORDER BY at_ms DESC LIMIT 1",
             Refusal::COLUMNS
         );
         let row = sql("reading a refusal", text).bind(repository).optional(self.read()).await?;

@@ -8,7 +8,7 @@ use crate::model::build_state::BuildState;
 use crate::model::json::{json, to_json};
 use crate::model::ref_name::RefName;
 use crate::model::rules_fetch::NewLookup;
-use crate::outbox::commit_status;
+use crate::outbox::{commit_status, pull_comment};
 use crate::queue::finish::cancelled;
 use crate::sql::statement::sql;
 use crate::sql::states::{CANCELLED, FETCH_ANSWERED, FETCH_CLAIMED, FETCH_EXPANDED, FETCH_OPEN, QUEUED, SUPERSEDED};
@@ -58,6 +58,7 @@ pub(crate) async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Res
         }
     }
     pull_tag::close(transaction, of).await?;
+    pull_comment::close(transaction, of).await?;
     let reason = Reason { code: "superseded".to_owned(), message: CLOSED.to_owned() };
     let now = transaction.now_ms;
     let rows = sql(

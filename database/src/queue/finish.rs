@@ -8,7 +8,7 @@ use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::model::claim::{Claim, Outcome};
 use crate::model::json::to_json;
-use crate::outbox::commit_status;
+use crate::outbox::{commit_status, pull_comment};
 use crate::queue::claim::FENCE;
 use crate::sql::clock::millis;
 use crate::sql::columns::build_id;
@@ -50,6 +50,7 @@ impl Database {
             return Err(Error::LeaseLost);
         }
         commit_status::write(&mut transaction, build, end.state, &end.description()).await?;
+        pull_comment::write(&mut transaction, &claim.build, end.state).await?;
         self.let_go(&mut transaction, build, millis(self.settings.grace)).await?;
         // A slot and perhaps a serial concurrency group are free.
         transaction.announce_work();

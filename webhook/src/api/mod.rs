@@ -23,6 +23,7 @@ pub(crate) mod reconcile;
 pub(crate) mod registry;
 pub(crate) mod registry_images;
 pub(crate) mod repositories;
+mod reserved;
 pub(crate) mod rules;
 pub(crate) mod secrets;
 pub(crate) mod service;

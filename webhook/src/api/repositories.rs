@@ -1,5 +1,6 @@
 //! `/v1/repos`: repositories as data, in the schema of `slipway.toml`.
 
+use super::reserved::check_reserved;
 use crate::api::named::{Changeable, Present, Visible};
 use crate::api::query::{limit, query};
 use crate::configuration::checks::check_forge;
@@ -12,9 +13,8 @@ use crate::http::body;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::catalog::{Entry, KEY, PREVIOUS_KEY, webhook_key};
-use crate::rules::is_at_or_below;
 use crate::view::code::Code;
-use crate::view::repository::{RepositoryList, RepositoryProblems, RepositoryStatusProblem, RepositoryView};
+use crate::view::repository::{MovedView, RepositoryList, RepositoryProblems, RepositoryStatusProblem, RepositoryView};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -64,11 +64,14 @@ pub(crate) async fn show(
     let mut shown = show_entry(&service, &entry, &caller);
     let name = &entry.document.name;
     let refusal = service.database.newest_refusal(name).await?;
+    let known = service.database.forge_repository(name).await?;
     let problems = RepositoryProblems {
         status_problem: refusal.as_ref().map(RepositoryStatusProblem::from),
         own_rules_problem: service.database.own_rules_problem(name).await?,
+        moved: known.and_then(|known| MovedView::of(&known, &entry.repository.forge_name)),
     };
-    let has_problem = problems.status_problem.is_some() || problems.own_rules_problem.is_some();
+    let has_problem =
+        problems.status_problem.is_some() || problems.own_rules_problem.is_some() || problems.moved.is_some();
     shown.meta.problems = Some(problems);
     let body = serde_json::to_vec(&shown).unwrap_or_default();
     // `meta` changes without the document, which the first part of the tag stands for.
@@ -172,46 +175,6 @@ pub(crate) async fn delete(service: &Service, name: &str) -> Result<(), Problem>
     service.catalog.changed();
     tracing::info!(repo = name, "a repository was removed");
     Ok(())
-}
-
-/// Refuses changes of what decides whose code is built and where images go, if the forge of one repository is all that the
-/// caller's rights come from: another address there would make them rights to another repository.
-fn check_reserved(caller: &Caller, present: Option<&Entry>, document: &RepositoryDocument) -> Result<(), Problem> {
-    if !caller.token.as_ref().is_some_and(|token| token.has_owner()) {
-        return Ok(());
-    }
-    let Some(present) = present.map(|entry| &entry.document) else {
-        return caller.require_everywhere(Scope::Admin).map(drop);
-    };
-    let changes = [
-        ("clone_url", present.clone_url != document.clone_url),
-        ("image", present.image != document.image),
-        ("forge", present.forge != document.forge),
-        ("forge_name", present.forge_name != document.forge_name),
-        ("may_read", present.may_read != document.may_read),
-        ("own_rules.images", allowed_images(present) != allowed_images(document)),
-        ("rules.image", names_new_image(present, document)),
-    ];
-    match changes.into_iter().find(|change| change.1) {
-        Some((key, _)) => {
-            let detail = format!(
-                "`{key}` is changed by those who administer this server: it decides what your rights are about"
-            );
-            Err(Problem::new(Code::Forbidden, detail))
-        }
-        None => Ok(()),
-    }
-}
-
-fn allowed_images(document: &RepositoryDocument) -> &[String] {
-    document.own_rules.as_ref().map_or(&[], |own| own.images.as_slice())
-}
-
-/// Tells whether a rule names an image that is neither below the repository's nor in a rule already.
-fn names_new_image(present: &RepositoryDocument, document: &RepositoryDocument) -> bool {
-    let known: Vec<&String> = present.rules.iter().filter_map(|rule| rule.image.as_ref()).collect();
-    let images = document.rules.iter().filter_map(|rule| rule.image.as_ref());
-    images.into_iter().any(|image| !is_at_or_below(image, &present.image) && !known.contains(&image))
 }
 
 /// Changes the document of a repository, as far as the caller may, and stores it.
@@ -411,6 +374,7 @@ fn merge(target: &mut Value, patch: Value) {
 
 #[cfg(test)]
 mod tests {
+    use super::reserved::check_reserved;
     use super::*;
 
     #[test]

@@ -3,7 +3,8 @@
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use database::{
-    Answer, BuildId, BuildRequest, DryRun, Explained, FoundRules, NewLookup, Question, WORKER_QUERY_TIMEOUT,
+    Answer, BuildId, BuildRequest, Database, DryRun, Explained, FoundRules, ImageDifference, ImagePair, NewLookup,
+    Question, WORKER_QUERY_TIMEOUT,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Returns the rules that a repository keeps itself, if a worker says so in time.
 pub(crate) async fn rules(service: &Service, lookup: &NewLookup) -> Result<Option<FoundRules>, Problem> {
-    let pending = PendingQueries::new(service, vec![Question::Rules(lookup.clone())]).await?;
+    let pending = PendingQueries::new(&service.database, vec![Question::Rules(lookup.clone())]).await?;
     let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
     Ok(answers.into_iter().flatten().find_map(|answer| match answer {
         Answer::Rules(found) => Some(found),
@@ -24,7 +25,7 @@ pub(crate) async fn rules(service: &Service, lookup: &NewLookup) -> Result<Optio
 /// Returns for each build what it would do, where a worker says so in time.
 pub(crate) async fn steps(service: &Service, builds: &[BuildRequest]) -> Result<Vec<Option<DryRun>>, Problem> {
     let questions = builds.iter().map(|build| Question::Steps(Box::new(build.clone()))).collect();
-    let pending = PendingQueries::new(service, questions).await?;
+    let pending = PendingQueries::new(&service.database, questions).await?;
     let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
     let steps = answers.into_iter().map(|answer| match answer {
         Some(Answer::Steps(foreseen)) => Some(foreseen),
@@ -51,29 +52,42 @@ pub(crate) async fn turn(service: &Service, question: Question) -> Result<Option
     let until = Instant::now() + WORKER_QUERY_TIMEOUT;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Ok(None) };
-    let pending = PendingQueries::new(service, vec![question]).await?;
+    let pending = PendingQueries::new(&service.database, vec![question]).await?;
     let answers = pending.answers(until.saturating_duration_since(Instant::now())).await?;
     Ok(answers.into_iter().flatten().next())
 }
 
+/// Compares two images for nobody who waits at a page, if a worker answers in time.
+pub(crate) async fn difference(
+    database: &Database,
+    pair: ImagePair,
+) -> Result<Option<ImageDifference>, database::Error> {
+    let pending = PendingQueries::new(database, vec![Question::Compare(pair)]).await?;
+    let answers = pending.answers(WORKER_QUERY_TIMEOUT).await?;
+    Ok(answers.into_iter().flatten().find_map(|answer| match answer {
+        Answer::Compared(difference) => Some(*difference),
+        _ => None,
+    }))
+}
+
 /// Questions that were asked together.
 struct PendingQueries<'s> {
-    service: &'s Service,
+    database: &'s Database,
     ids: Vec<i64>,
 }
 
 impl<'s> PendingQueries<'s> {
-    async fn new(service: &'s Service, questions: Vec<Question>) -> Result<PendingQueries<'s>, Problem> {
+    async fn new(database: &'s Database, questions: Vec<Question>) -> Result<PendingQueries<'s>, database::Error> {
         let mut ids = Vec::with_capacity(questions.len());
         for question in &questions {
-            ids.push(service.database.ask(question).await?);
+            ids.push(database.ask(question).await?);
         }
-        Ok(PendingQueries { service, ids })
+        Ok(PendingQueries { database, ids })
     }
 
     /// Returns the answers that come within `patience`, in the order of the questions, which are forgotten then.
-    async fn answers(self, patience: Duration) -> Result<Vec<Option<Answer>>, Problem> {
-        let database = &self.service.database;
+    async fn answers(self, patience: Duration) -> Result<Vec<Option<Answer>>, database::Error> {
+        let database = self.database;
         let until = Instant::now() + patience;
         let mut answers = Vec::with_capacity(self.ids.len());
         for id in &self.ids {

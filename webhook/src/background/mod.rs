@@ -3,8 +3,10 @@
 pub(crate) mod base_images;
 pub(crate) mod commit_statuses;
 pub(crate) mod links;
+pub(crate) mod markdown;
 pub(crate) mod missed_pushes;
 pub(crate) mod notify;
+pub(crate) mod pull_comments;
 pub(crate) mod registry_notices;
 pub(crate) mod retention;
 pub(crate) mod rules_fetch;

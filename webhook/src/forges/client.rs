@@ -4,6 +4,7 @@ use super::github::{AppTokens, GithubClient};
 use crate::configuration::forges::{ForgeKind, ForgeSettings};
 use crate::view::text::plain;
 use axum::http::HeaderMap;
+use database::StatusAnswer;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
@@ -114,6 +115,30 @@ impl CallError {
     pub(crate) fn problem(&self) -> &str {
         let (CallError::Refused(problem) | CallError::Again(problem) | CallError::Unavailable(problem, _)) = self;
         problem
+    }
+}
+
+impl CallError {
+    /// Returns the error with what was being done before the forge's words.
+    pub(crate) fn with(self, doing: &str) -> CallError {
+        let said = |problem: String| format!("{doing}: {problem}");
+        match self {
+            CallError::Refused(problem) => CallError::Refused(said(problem)),
+            CallError::Again(problem) => CallError::Again(said(problem)),
+            CallError::Unavailable(problem, wait) => CallError::Unavailable(said(problem), wait),
+        }
+    }
+
+    /// Returns what the outbox takes note of.
+    pub(crate) fn answer(&self) -> StatusAnswer {
+        match self {
+            CallError::Refused(problem) => StatusAnswer::Refused(problem.clone()),
+            CallError::Unavailable(problem, Some(wait)) => StatusAnswer::After {
+                problem: problem.clone(),
+                wait_ms: wait.as_millis().try_into().unwrap_or(i64::MAX),
+            },
+            CallError::Again(problem) | CallError::Unavailable(problem, None) => StatusAnswer::Again(problem.clone()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Forges: how each signs its deliveries, and what they say. One small file per forge.
 
 use super::check::CheckRequest;
+use super::repository_id::repository_id;
 use super::signature::Proof;
 use super::{bitbucket, generic, gitea, github, gitlab};
 use axum::http::HeaderMap;
@@ -54,6 +55,8 @@ const SAYING_ALONE: [&str; 6] =
 pub(crate) struct Message {
     /// The forge's name of the repository, `owner/name`; `None` if the delivery does not name one.
     pub repository: Option<String>,
+    /// The forge's id of it, which stays when it is renamed.
+    pub repository_id: Option<String>,
     /// Where the repository is cloned from, if the delivery names it so.
     pub clone_url: Option<String>,
     /// An event of a forge.
@@ -184,13 +187,14 @@ impl Forge {
 
     /// Reads a delivery's payload, after its sender is proven.
     pub(crate) fn read(self, event: &str, json: &[u8]) -> Result<Message, serde_json::Error> {
-        match self {
+        let message = match self {
             Forge::Github => github::read(event, json),
             Forge::Gitea => gitea::read(event, json),
             Forge::Gitlab => gitlab::read(event, json),
             Forge::Bitbucket => bitbucket::read(event, json),
             Forge::Generic => generic::read(json),
-        }
+        }?;
+        Ok(Message { repository_id: repository_id(self, json), ..message })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::http::rate_limit::Limiter;
 use crate::http::readiness::Readiness;
 use crate::intake::catalog::Catalog;
 use crate::intake::inbox::Inbox;
+use crate::intake::known_ids::KnownIds;
 use crate::pages::registry_images::RegistryImages;
 use crate::people::People;
 use database::Database;
@@ -27,6 +28,7 @@ pub(crate) struct Service {
     pub readiness: Arc<Readiness>,
     pub counters: Arc<Counters>,
     pub inbox: Arc<Inbox>,
+    pub known_ids: Arc<KnownIds>,
     pub exchanges: Exchanges,
     pub registry: Arc<dyn RegistryImages>,
     pub comparisons: Arc<Semaphore>,
@@ -58,6 +60,7 @@ impl Service {
             readiness,
             counters: Arc::default(),
             inbox: Arc::new(Inbox::new(spool)),
+            known_ids: Arc::default(),
             exchanges,
             registry,
             comparisons: Arc::new(Semaphore::new(MAX_COMPARISONS)),

@@ -127,7 +127,7 @@ impl<'r> Rules<'r> {
     /// the plain tag.
     fn tag_pull(&self, request: &mut BuildRequest, rule: &Rule, pull: &PullRequest) {
         let options = &request.spec.options;
-        // What strangers ask for is pushed only if somebody approves it.
+        // An image of strangers is pushed only if somebody approves its build.
         let may_push = options.trusted || options.needs_approval;
         let Some(pull_image) = options.pull.as_ref().filter(|pull| pull.tag_days.is_some() && may_push) else {
             return;

@@ -12,6 +12,7 @@ use crate::intake::catalog::Entry;
 use crate::intake::check_requests;
 use crate::intake::inbox::{self, Reservation};
 use crate::intake::keys::Keys;
+use crate::intake::known_ids::{ById, is_id_of};
 use crate::intake::names::{Names, same_url};
 use crate::rules::is_ref;
 use crate::view::code::Code;
@@ -58,13 +59,17 @@ pub(crate) async fn take(
     }
     let entries = service.catalog.all(&service.database).await?;
     let refused = || refused(&service, forge, from);
+    let known = service.known_ids.all(&service.database).await?;
     let keys = Keys { settings: &service.settings, forge, event: said.event };
-    let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries, keys };
+    let proving = Proving { service: &service, from, proof: said.proof, form, entries: &entries, keys, known: &known };
     let (bytes, signed, _reservation) = proving.prove(&headers, content).await?.ok_or_else(refused)?;
     let message = read(forge, said.event, form, &bytes).await?;
-    let named = named(&entries, &message, &signed, keys, said.id);
+    let named = named(&entries, &message, &signed, keys, &known, said.id);
     if named.is_empty() {
         return Err(refused());
+    }
+    for entry in &named {
+        service.known_ids.note(&service.database, entry, forge, &message).await?;
     }
     check_refs(&message.event)?;
     let id = identity(&said, &bytes);
@@ -109,6 +114,8 @@ struct Proving<'a> {
     form: bool,
     entries: &'a [Arc<Entry>],
     keys: Keys<'a>,
+    /// The ids that forges have for the repositories.
+    known: &'a ById,
 }
 
 impl Proving<'_> {
@@ -121,8 +128,10 @@ impl Proving<'_> {
         {
             let mut arrived = inbox.receive(self.from, headers, body).await?;
             let of = |names: &Names| {
-                let is_meant =
-                    |entry: &&Arc<Entry>| names.may_mean(&entry.repository.forge_name, &entry.repository.clone_url);
+                let is_meant = |entry: &&Arc<Entry>| {
+                    names.may_mean(&entry.repository.forge_name, &entry.repository.clone_url)
+                        || is_id_of(self.known, self.keys.forge, entry, |id| names.has_id(id))
+                };
                 let meant = self.entries.iter().filter(is_meant);
                 meant.flat_map(keys).collect()
             };
@@ -158,7 +167,8 @@ async fn read(forge: Forge, event: &str, form: bool, body: &Bytes) -> Result<Mes
     read.unwrap_or_else(|_| Err(Problem::new(Code::BadJson, "the payload cannot be read")))
 }
 
-/// Returns the repositories that a delivery is for: all that the forge calls so and whose key made the proof.
+/// Returns the repositories that a delivery is for: all that the forge calls so and whose key made the proof; or, where it
+/// calls none so, those that have the id.
 ///
 /// A repository that is not built here and a signature by another one's key get the answer of a wrong signature.
 fn named<'e>(
@@ -166,6 +176,7 @@ fn named<'e>(
     message: &Message,
     signed: &Signed,
     keys: Keys<'_>,
+    known: &ById,
     id: &str,
 ) -> Vec<&'e Entry> {
     let is_named = |entry: &&'e Arc<Entry>| {
@@ -174,8 +185,14 @@ fn named<'e>(
         name.is_none_or(|name| entry.repository.forge_name.eq_ignore_ascii_case(name))
             && url.is_none_or(|url| same_url(url) == same_url(&entry.repository.clone_url))
     };
+    let is_signed = |entry: &&'e Arc<Entry>| signed.signed_with(&keys.of(entry)).is_some();
+    let mut meant: Vec<&Arc<Entry>> = entries.iter().filter(is_named).filter(is_signed).collect();
+    if let Some(told) = message.repository_id.as_ref().filter(|_| meant.is_empty()) {
+        let has_id = |entry: &&'e Arc<Entry>| is_id_of(known, keys.forge, entry, |id| id == told);
+        meant = entries.iter().filter(has_id).filter(is_signed).collect();
+    }
     let mut named = Vec::new();
-    for entry in entries.iter().filter(is_named) {
+    for entry in meant {
         let Some(key) = signed.signed_with(&keys.of(entry)) else { continue };
         if key > 0 {
             let repo = &entry.document.name;

@@ -8,6 +8,7 @@ pub(crate) mod decision;
 pub(crate) mod hooks;
 pub(crate) mod inbox;
 pub(crate) mod keys;
+pub(crate) mod known_ids;
 pub(crate) mod names;
 pub(crate) mod pull_requests;
 pub(crate) mod spool;

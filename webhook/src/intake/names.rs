@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 /// Longest text of a name that is looked at, with what stands before it.
 const MAX_NAMED: usize = 1024;
+/// Ids that are looked at.
+const MAX_IDS: usize = 200;
 
 /// Keys and values that name a repository: `full_name`, GitLab's path, of Bitbucket's server a slug and a project's key, and of
 /// plain git servers a name or a URL.
@@ -18,6 +20,12 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the expression is well formed")
 });
 
+/// Keys and values that may be a repository's id: a number, or Bitbucket's text in braces.
+static IDENTIFIED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#""(?:id|uuid)"\s{0,8}:\s{0,8}(?:([0-9]{1,20})|"(\{[0-9a-fA-F-]{1,64}\})")"#)
+        .expect("the expression is well formed")
+});
+
 /// Names that stand in a body, in lower case.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -25,6 +33,7 @@ pub(crate) struct Names {
     slugs: BTreeSet<String>,
     keys: BTreeSet<String>,
     urls: BTreeSet<String>,
+    ids: BTreeSet<String>,
     max: usize,
 }
 
@@ -61,7 +70,16 @@ impl Names {
         self.is_empty() || self.whole.contains(&name) || in_parts() || self.urls.contains(&same_url(clone_url))
     }
 
+    /// Tells whether an id stands in the body.
+    pub(crate) fn has_id(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
     fn note(&mut self, text: &[u8]) {
+        for found in IDENTIFIED.captures_iter(text).take(MAX_IDS.saturating_sub(self.ids.len())) {
+            let id = found.get(1).or(found.get(2)).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+            self.ids.extend(id);
+        }
         for found in NAMED.captures_iter(text) {
             let set = match &found[1] {
                 b"slug" => &mut self.slugs,
@@ -156,6 +174,17 @@ mod tests {
         std::io::Write::write_all(&mut file, long.as_bytes()).unwrap();
         let names = Names::of(&mut Received::File(file, long.len() as u64), false, 4).unwrap();
         assert!(names.may_mean("a/b", "https://x/y") && !names.is_empty());
+    }
+
+    #[test]
+    fn ids_are_found_as_forges_write_them() {
+        let found = names(
+            r#"{"repository":{"id": 1296269,"full_name":"a/b"},"project":{"uuid":"{a0-1}"},"user":{"id":"7"}}"#,
+            false,
+        );
+        assert!(found.has_id("1296269") && found.has_id("{a0-1}") && !found.has_id("7"));
+        let many: String = (0..1000).map(|number| format!(r#""id":{number},"#)).collect();
+        assert!(names(&many, false).ids.len() <= MAX_IDS);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::catalog::Entry;
+use crate::view::repository::MovedView;
 use crate::view::text::plain;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -99,6 +100,8 @@ async fn newest(service: &Service, repository: &str) -> Result<Rows, Problem> {
 struct Facts {
     refusal: Option<database::Refusal>,
     own_rules: Option<String>,
+    /// The forge's name of it now.
+    moved: Option<MovedView>,
     polls: Option<RefPollState>,
     bases: Vec<SeenImage>,
     notes: Vec<(String, String)>,
@@ -113,9 +116,11 @@ impl Facts {
     async fn read(service: &Service, entry: &Entry) -> Result<Facts, Problem> {
         let (database, name) = (&service.database, entry.document.name.as_str());
         let newest = DeliveryFilter { repository: Some(name.to_owned()), limit: 1, ..DeliveryFilter::default() };
+        let known = database.forge_repository(name).await?;
         Ok(Facts {
             refusal: database.newest_refusal(name).await?,
             own_rules: database.own_rules_problem(name).await?,
+            moved: known.and_then(|known| MovedView::of(&known, &entry.repository.forge_name)),
             polls: database.ref_poll_state(name).await?,
             bases: crate::background::base_images::of_repository(database, name).await?,
             notes: database.tag_notes(name).await?,
@@ -133,6 +138,13 @@ impl Facts {
                 p.notice.hold {
                     "The forge refuses statuses: " (plain(refusal.problem.as_bytes())) ", last of "
                     a href=(format!("/builds/{}", refusal.build.as_str())) { "this build" } " at " (time(refusal.at_ms)) "."
+                }
+            }
+            @if let Some(moved) = &self.moved {
+                p.notice.hold {
+                    "The forge calls this repository " code { (plain(moved.forge_name.as_bytes())) } " now"
+                    @if !moved.is_confirmed { ", as a delivery tells" }
+                    ": set its " code { "forge_name" } " and " code { "clone_url" } "."
                 }
             }
             @if let Some(problem) = &self.own_rules { p.notice.hold { "Its own rules cannot be used: " (plain(problem.as_bytes())) } }

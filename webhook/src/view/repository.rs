@@ -5,7 +5,7 @@ use super::time::moment;
 use crate::configuration::Settings;
 use crate::configuration::document::RepositoryDocument;
 use crate::intake::catalog::Entry;
-use database::{RefPollState, Refusal, SeenImage, Usage};
+use database::{ForgeRepository, RefPollState, Refusal, SeenImage, Usage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,28 @@ pub struct RepositoryProblems {
     pub status_problem: Option<RepositoryStatusProblem>,
     /// The mistake in the repository's own rules.
     pub own_rules_problem: Option<String>,
+    /// The name that the forge has for the repository by now, if the server has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<MovedView>,
+}
+
+/// A repository that was renamed or transferred on its forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MovedView {
+    /// The forge's name of it now.
+    pub forge_name: String,
+    /// Whether the forge itself says so, and not a delivery alone.
+    pub is_confirmed: bool,
+    /// When a delivery told it first.
+    pub at: Option<String>,
+}
+
+impl MovedView {
+    /// Returns that a repository moved, if the forge has another name for it than `forge_name`.
+    pub(crate) fn of(known: &ForgeRepository, forge_name: &str) -> Option<MovedView> {
+        let at = moment(known.moved_ms.filter(|_| !known.forge_name.eq_ignore_ascii_case(forge_name))?);
+        Some(MovedView { forge_name: known.forge_name.clone(), is_confirmed: known.is_confirmed, at })
+    }
 }
 
 /// A commit status that the forge refused, and its build.

@@ -1,6 +1,7 @@
 //! The text of a check run: what failed and its last lines, or what there is now; how long each step took, and which were cached.
 
 use super::text::{StatusFacts, failed_step, size};
+use crate::background::markdown::{block, cell, code};
 use crate::forges::{Annotation, Check, CheckAction};
 use crate::view::text::plain;
 use crate::view::time::moment;
@@ -125,37 +126,12 @@ fn last_lines(output: &[u8]) -> String {
     lines[lines.len().saturating_sub(MAX_LINES)..].join("\n")
 }
 
-/// Returns a text as code in a sentence: nothing in it is markup, names nobody and links nowhere.
-fn code(text: &str) -> String {
-    let fence = "`".repeat(longest_run(text) + 1);
-    format!("{fence} {} {fence}", text.replace('\n', " "))
-}
-
-/// Returns a text as code in a cell of a table.
-fn cell(text: &str) -> String {
-    code(text).replace('|', "\\|")
-}
-
-fn block(text: &str) -> String {
-    let fence = "`".repeat((longest_run(text) + 1).max(3));
-    format!("{fence}text\n{text}\n{fence}")
-}
-
-fn longest_run(text: &str) -> usize {
-    text.split(|char| char != '`').map(str::len).max().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wrote_stays_code() {
-        // SEC-30
-        assert_eq!(code("RUN `x` @everyone"), "`` RUN `x` @everyone ``");
-        assert_eq!(cell("a | b"), "` a \\| b `");
-        let fenced = block("one\n```\n**two**");
-        assert!(fenced.starts_with("````text\n") && fenced.ends_with("\n````"), "{fenced}");
+    fn the_last_lines_are_shown_without_colours() {
         assert_eq!(last_lines(b"one\n\n\x1b[31mtwo\x1b[0m\n\n"), "one\ntwo");
         let many: String = (0..50).map(|number| format!("{number}\n")).collect();
         assert_eq!(last_lines(many.as_bytes()).lines().next(), Some("20"));

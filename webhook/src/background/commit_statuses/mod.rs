@@ -5,4 +5,6 @@ mod lanes;
 mod publish;
 mod text;
 
+pub(crate) use lanes::{LaneEnd, Lanes};
 pub use publish::publish_statuses;
+pub(crate) use text::size;

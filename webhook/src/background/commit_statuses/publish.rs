@@ -7,7 +7,8 @@ use super::text::{StatusFacts, description, failed_step, line};
 use crate::configuration::forges::ForgeSettings;
 use crate::configuration::settings::Settings;
 use crate::forges::{
-    CallError, Check, Exchange, Exchanges, Purpose, Status, StatusState, max_description, publish, publish_check,
+    CallError, Check, Exchange, Exchanges, Purpose, Status, StatusState, current_name, max_description, publish,
+    publish_check,
 };
 use crate::intake::catalog::{Catalog, Entry};
 use database::{BuildState, CommitStatus, Database, PendingStatus, StatusAnswer};
@@ -142,8 +143,9 @@ impl Publisher {
         let addressed = self.addressed(&status.repository, status.forge.as_deref()).await?;
         let Some((entry, forge)) = addressed else { return Ok(Sent::Nowhere) };
         let (description, check) = self.texts(status, forge).await?;
+        let name = self.name(&entry, forge).await?;
         let sent = Status {
-            repository: &entry.repository.forge_name,
+            repository: &name,
             commit: &status.commit,
             git_ref: Some(&status.git_ref),
             state: state(status.state),
@@ -158,8 +160,9 @@ impl Publisher {
         let delivered_by = status.forge.as_deref();
         let addressed = self.addressed(&status.repository, delivered_by).await?;
         let Some((entry, forge)) = addressed else { return Ok(Sent::Nowhere) };
+        let name = self.name(&entry, forge).await?;
         let sent = Status {
-            repository: &entry.repository.forge_name,
+            repository: &name,
             commit: &status.commit,
             git_ref: None,
             state: StatusState::Failure,
@@ -180,6 +183,12 @@ impl Publisher {
         let mut same = all.iter().filter(|one| one.repository.forge_name.eq_ignore_ascii_case(name));
         let is_shared = same.any(|one| one.document.name != entry.document.name && self.host_of(one) == host);
         Ok(if is_shared { format!("slipway/{}", entry.document.name) } else { "slipway".to_owned() })
+    }
+
+    /// Returns the name that the forge has for a repository now.
+    async fn name(&self, entry: &Entry, forge: &ForgeSettings) -> Result<String, database::Error> {
+        let names = (entry.document.name.as_str(), entry.repository.forge_name.as_str());
+        current_name(&self.exchanges, &self.database, forge, names).await
     }
 
     fn host_of(&self, entry: &Entry) -> Option<&str> {
@@ -252,14 +261,7 @@ impl Sent {
         match self {
             Sent::Nowhere => StatusAnswer::NotSent,
             Sent::Told(Ok(())) => StatusAnswer::Taken,
-            Sent::Told(Err(CallError::Refused(problem))) => StatusAnswer::Refused(problem.clone()),
-            Sent::Told(Err(CallError::Unavailable(problem, Some(wait)))) => StatusAnswer::After {
-                problem: problem.clone(),
-                wait_ms: wait.as_millis().try_into().unwrap_or(i64::MAX),
-            },
-            Sent::Told(Err(CallError::Again(problem) | CallError::Unavailable(problem, None))) => {
-                StatusAnswer::Again(problem.clone())
-            }
+            Sent::Told(Err(error)) => error.answer(),
         }
     }
 

@@ -66,7 +66,8 @@ pub(crate) fn read(json: &[u8]) -> Result<Message, serde_json::Error> {
         by: text.pusher,
         default_branch: text.default_branch,
     };
-    Ok(Message { repository: text.repository, clone_url: text.clone_url, event: Event::Pushes(vec![push]) })
+    let event = Event::Pushes(vec![push]);
+    Ok(Message { repository: text.repository, clone_url: text.clone_url, event, ..Message::default() })
 }
 
 #[cfg(test)]

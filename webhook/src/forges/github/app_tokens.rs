@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Clone,
     /// Writing check runs.
     Checks,
+    /// Commenting on pull requests.
+    Comments,
 }
 
 impl Purpose {
@@ -30,6 +32,7 @@ impl Purpose {
         match self {
             Purpose::Clone => json!({ "contents": "read" }),
             Purpose::Checks => json!({ "checks": "write" }),
+            Purpose::Comments => json!({ "pull_requests": "write" }),
         }
     }
 }
