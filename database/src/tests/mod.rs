@@ -13,6 +13,7 @@ mod numbers;
 mod order;
 mod postgres;
 mod progress;
+mod pulls;
 mod queue;
 mod records;
 mod registry;
