@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 pub(crate) fn docker_registry(directory: &Path, password: Option<&str>) -> (Process, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let mut configuration = format!(
-        "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{address}'}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n",
+        "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{address}'}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n",
         directory.join("registry").display()
     );
     if let Some(password) = password {

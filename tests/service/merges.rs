@@ -1,5 +1,6 @@
 //! Images of pull requests: tags of their own, and merges that are not built again.
 
+use crate::registry::registries::docker_registry;
 use crate::service::api::ADMIN;
 use crate::service::pull_requests::{KEY, add, deliver, only, payload, propose};
 use crate::support::raw_http::push;
@@ -34,7 +35,11 @@ fn merge(site: &Site, number: u32) -> Value {
 }
 
 fn tags(site: &Site) -> Vec<String> {
-    let listed = curl(&[&format!("http://{}/v2/pulls/app/tags/list", site.registry)]).json();
+    tags_at(&site.registry)
+}
+
+fn tags_at(registry: &str) -> Vec<String> {
+    let listed = curl(&[&format!("http://{registry}/v2/pulls/app/tags/list")]).json();
     listed["tags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
 }
 
@@ -63,6 +68,32 @@ fn a_merge_becomes_the_image_of_its_pull_request() {
     wait_for("the tag to be removed", || (tags(&site) == ["latest"]).then_some(()));
     let shown = curl(&["-I", &format!("http://{}/v2/pulls/app/manifests/latest", site.registry)]);
     assert_eq!(shown.status, 200);
+}
+
+#[test]
+fn a_registry_that_removes_by_digest_keeps_the_image_for_its_other_tags() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_registry, address) = docker_registry(directory.path(), None);
+    let image = format!("{address}/pulls/app");
+    let site = start(&json!({ "pull_requests": "own", "pull_request_tag_days": 7, "image": image }));
+    let commit = propose(&site, 3, &[("src", "2")]);
+    let request = site.succeeded(&only(&deliver(&site, &payload("opened", 3, &commit, false))));
+    let asked = || {
+        let log = std::fs::read_to_string(directory.path().join("registry.log")).unwrap();
+        log.lines()
+            .filter_map(|line| Some(line.split_once("] \"")?.1.split_once(" HTTP")?.0.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let before = asked().len();
+    let merged = merge(&site, 3);
+    assert_eq!(merged["image"]["digest"], request["image"]["digest"], "{merged:#}");
+    // Naming it took one request: no layer or configuration was asked for or sent.
+    assert_eq!(asked()[before..], ["PUT /v2/pulls/app/manifests/latest".to_owned()]);
+    deliver(&site, &payload("closed", 3, &commit, false));
+    wait_for("the tag to be removed", || (tags_at(&address) == ["latest"]).then_some(()));
+    let url = format!("http://{address}/v2/pulls/app/manifests/latest");
+    let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
+    assert_eq!(curl(&["-I", "-H", accept, &url]).status, 200, "the branch keeps its image");
 }
 
 #[test]

@@ -339,6 +339,21 @@ build:
     }
 
     #[test]
+    fn jobs_for_several_images_are_rules_of_one_repository() {
+        let (toml, one) = imported(
+            "web:\n  script: [docker build -t registry.gitlab.com/acme/app/web:1 -t acme/web web]\n  only: [main]\napi:\n  script: [docker build -t registry.gitlab.com/acme/app/api:1 api]\n  only: [main]\n",
+        );
+        assert_eq!(toml.matches("[[repositories]]").count(), 1, "{toml}");
+        let images: Vec<&Value> = one["rules"].as_array().unwrap().iter().map(|rule| &rule["image"]).collect();
+        assert_eq!(
+            (&one["image"], one["rules"][0].get("image")),
+            (&json!("registry.gitlab.com/acme/app/web"), None),
+            "{toml}"
+        );
+        assert_eq!(json!(images[1..]), json!(["docker.io/acme/web", "registry.gitlab.com/acme/app/api"]), "{toml}");
+    }
+
+    #[test]
     fn a_job_with_kaniko_is_rules() {
         let (_, one) = imported(
             "build:\n  image: gcr.io/kaniko-project/executor:debug\n  script:\n    - /kaniko/executor\n      --context \"${CI_PROJECT_DIR}\"\n      --dockerfile \"${CI_PROJECT_DIR}/deploy/Dockerfile\"\n      --destination \"${CI_REGISTRY_IMAGE}:${CI_COMMIT_TAG}\"\n  only: [tags, develop]\n",

@@ -92,6 +92,16 @@ impl Making {
     }
 }
 
+/// Returns the full name of an image: without a host it is one of Docker Hub.
+fn with_host(image: &str) -> String {
+    let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
+    match image.split_once('/') {
+        Some((first, _)) if is_host(first) => image.to_owned(),
+        Some(_) => format!("docker.io/{image}"),
+        None => format!("docker.io/library/{image}"),
+    }
+}
+
 /// Returns a rule that names its image, unless it does already.
 fn with_image(mut rule: Value, image: &str) -> Value {
     if let Some(rule) = rule.as_object_mut() {
@@ -129,7 +139,7 @@ impl Repository {
         let clone_url = clone_url.ok_or_else(|| missing("where commits are fetched from", "--clone-url URL"))?;
         let image = asked.image.clone().or(image);
         let image = image.ok_or_else(|| missing("where images go", "--image IMAGE"))?;
-        Ok(Repository { file: file.to_owned(), clone_url, image, ..Repository::default() })
+        Ok(Repository { file: file.to_owned(), clone_url, image: with_host(&image), ..Repository::default() })
     }
 
     /// Notes what is to be done by hand.
@@ -139,6 +149,7 @@ impl Repository {
 
     /// Adds rules that do the same for another image.
     pub(crate) fn also_to(&mut self, image: &str) {
+        let image = &with_host(image);
         let again: Vec<Value> = self.rules.iter().filter(|rule| rule.get("image").is_none()).cloned().collect();
         self.rules.extend(again.into_iter().map(|rule| with_image(rule, image)));
     }

@@ -1,11 +1,12 @@
-//! Pull requests, as GitHub, Gitea and Forgejo write them.
+//! Pull requests, as GitHub, Gitea, Forgejo and Gogs write them.
 
 use super::forge::{Event, Pull, object};
 use database::PullRequest;
 use serde::Deserialize;
 use serde::de::Error;
 
-/// Reads a payload. Gogs does not say what the newest commit is, so nothing follows from what it tells.
+/// Reads a payload. Gogs does not say what the newest commit is: its worker finds it under the ref that the repository has for
+/// the request.
 pub(crate) fn read(json: &[u8]) -> Result<Event, serde_json::Error> {
     let text: PullText = serde_json::from_slice(json)?;
     let is_open = match text.action.as_str() {
@@ -14,15 +15,24 @@ pub(crate) fn read(json: &[u8]) -> Result<Event, serde_json::Error> {
         "closed" => false,
         _ => return Ok(Event::Other),
     };
-    let (Some(head), Some(base)) = (text.pull_request.head, text.pull_request.base) else { return Ok(Event::Other) };
+    let (Some(head), Some(base)) = (&text.pull_request.head, &text.pull_request.base) else {
+        return Ok(text.of_gogs(is_open));
+    };
     let commit = object(&head.sha)
         .ok_or_else(|| serde_json::Error::custom("`pull_request.head.sha` is not the full hash of a commit"))?;
     // A fork that was removed meanwhile is null.
-    let of_repository = base.repo.and_then(|repo| repo.id);
-    let is_fork = of_repository.is_none() || head.repo.and_then(|repo| repo.id) != of_repository;
+    let of_repository = base.repo.as_ref().and_then(|repo| repo.id);
+    let is_fork = of_repository.is_none() || head.repo.as_ref().and_then(|repo| repo.id) != of_repository;
     let git_ref = format!("refs/pull/{}/head", text.number);
     Ok(Event::Pull(Box::new(Pull {
-        pull: PullRequest { number: text.number.into(), target: base.git_ref, git_ref, commit, source: None, is_fork },
+        pull: PullRequest {
+            number: text.number.into(),
+            target: base.git_ref.clone(),
+            git_ref,
+            commit,
+            source: None,
+            is_fork,
+        },
         is_open,
         may_be_unchanged: false,
         before: text.before.as_deref().and_then(object),
@@ -31,6 +41,29 @@ pub(crate) fn read(json: &[u8]) -> Result<Event, serde_json::Error> {
         by: text.sender.map(|sender| sender.login).unwrap_or_default(),
         default_branch: text.repository.and_then(|repository| repository.default_branch),
     })))
+}
+
+impl PullText {
+    /// Returns the event of a pull request of Gogs.
+    fn of_gogs(self, is_open: bool) -> Event {
+        let Details { title, base_branch: Some(target), head_repo, base_repo, .. } = self.pull_request else {
+            return Event::Other;
+        };
+        let of_repository = base_repo.and_then(|repo| repo.id);
+        let is_fork = of_repository.is_none() || head_repo.and_then(|repo| repo.id) != of_repository;
+        let git_ref = format!("refs/pull/{}/head", self.number);
+        // Strangers could put another commit there once theirs is approved.
+        let source = (!is_fork).then(|| git_ref.clone());
+        let (number, commit) = (self.number.into(), String::new());
+        Event::Pull(Box::new(Pull {
+            pull: PullRequest { number, target, git_ref, commit, source, is_fork },
+            is_open,
+            title,
+            by: self.sender.map(|sender| sender.login).unwrap_or_default(),
+            default_branch: self.repository.and_then(|repository| repository.default_branch),
+            ..Pull::default()
+        }))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,6 +83,10 @@ struct Details {
     title: String,
     head: Option<Side>,
     base: Option<Side>,
+    /// Gogs has these in place of the two above.
+    base_branch: Option<String>,
+    head_repo: Option<RepositoryText>,
+    base_repo: Option<RepositoryText>,
 }
 
 /// One of the two branches.
@@ -97,6 +134,26 @@ mod tests {
             assert_eq!((pull.pull.git_ref.as_str(), pull.pull.target.as_str()), ("refs/pull/7/head", "main"));
             assert_eq!((pull.before.clone(), pull.target_commit.clone()), (Some("3".repeat(40)), Some("2".repeat(40))));
         }
+    }
+
+    #[test]
+    fn gogs_tells_no_commit() {
+        let told = |head: &str| {
+            let text = format!(
+                r#"{{"action":"synchronized","number":7,"sender":{{"login":"me"}},"repository":{{"id":1}},
+                "pull_request":{{"title":"T","base_branch":"main","base_repo":{{"id":1}},"head_branch":"topic","head_repo":{head}}}}}"#
+            );
+            match read(text.as_bytes()).unwrap() {
+                Event::Pull(pull) => pull.pull,
+                other => panic!("{other:?}"),
+            }
+        };
+        let own = told(r#"{"id":1}"#);
+        assert_eq!(
+            (own.target.as_str(), own.full_commit(), own.source.as_deref()),
+            ("main", None, Some("refs/pull/7/head"))
+        );
+        assert!(!own.is_fork && told(r#"{"id":2}"#).is_fork && told("null").is_fork);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(crate) fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Deci
     }
     if pull.pull.full_commit().is_none() && pull.pull.source.is_none() {
         let why = format!(
-            "the commits of pull request {number} are in another repository, and the forge has them in no ref of this one"
+            "the commits of pull request {number} are in another repository: the forge has them in no ref of this one, or does not \
+             say which they are"
         );
         return Decision::ignored("pull_request_of_fork", why);
     }
