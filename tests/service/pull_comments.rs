@@ -137,6 +137,17 @@ fn payload(kind: &str, commit: &str, is_open: bool) -> (&'static str, String, &'
             });
             ("/hooks/bitbucket", body.to_string(), if is_open { "pr:opened" } else { "pr:merged" })
         }
+        "gogs" => {
+            let body = json!({
+                "action": if is_open { "opened" } else { "closed" }, "number": 4, "sender": { "login": "me" },
+                "repository": { "id": 1, "full_name": name },
+                "pull_request": {
+                    "title": "A title", "body": commit, "head_branch": "topic", "head_repo": { "id": 1 },
+                    "base_branch": "main", "base_repo": { "id": 1 },
+                },
+            });
+            ("/hooks/gogs", body.to_string(), "")
+        }
         kind => {
             let side = |branch: &str| json!({ "ref": branch, "sha": commit, "repo": { "id": 1 } });
             let body = json!({
@@ -190,9 +201,10 @@ fn gitlab_has_one_note_for_each_merge_request() {
 }
 
 #[test]
-fn gitea_and_forgejo_have_one_comment_for_each_pull_request() {
+fn gitea_forgejo_and_gogs_have_one_comment_for_each_pull_request() {
     flow("gitea");
     flow("forgejo");
+    flow("gogs");
 }
 
 #[test]

@@ -374,7 +374,6 @@ fn merge(target: &mut Value, patch: Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::reserved::check_reserved;
     use super::*;
 
     #[test]

@@ -51,3 +51,30 @@ fn names_new_image(present: &RepositoryDocument, document: &RepositoryDocument) 
     let images = document.rules.iter().filter_map(|rule| rule.image.as_ref());
     images.into_iter().any(|image| !is_at_or_below(image, &present.image) && !known.contains(&image))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(rules: &str) -> RepositoryDocument {
+        let text =
+            format!(r#"{{"name":"a/b","clone_url":"https://x/y.git","image":"r.example.com/a/b","rules":[{rules}]}}"#);
+        crate::configuration::document::from_json(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn rules_name_images_of_others_only_where_an_administrator_named_them() {
+        let image = |image: &str| format!(r#"{{"branch":"main","image":"{image}"}}"#);
+        let present = document(&image("r.example.com/mono/web"));
+        for (named, is_new) in [
+            ("r.example.com/mono/web", false),
+            ("r.example.com/a/b", false),
+            ("r.example.com/a/b/web", false),
+            ("r.example.com/a/bc", true),
+            ("r.example.com/mono/web/x", true),
+            ("other.example.com/a/b", true),
+        ] {
+            assert_eq!(names_new_image(&present, &document(&image(named))), is_new, "{named}");
+        }
+    }
+}
