@@ -56,3 +56,6 @@ CREATE TABLE forge_repositories (
     -- Whether the forge itself says so.
     is_confirmed BOOLEAN NOT NULL DEFAULT FALSE
 );
+
+-- One delivery is stored for each repository that it is for: they are found by its id.
+CREATE INDEX deliveries_by_delivery ON deliveries (delivery);

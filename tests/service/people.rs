@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use std::process::Stdio;
 
 /// Asks the API with a token.
-fn with_token(site: &Site, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) fn with_token(site: &Site, token: &str, method: &str, path: &str, body: &Value) -> Answer {
     let (header, url) = (format!("Authorization: Bearer {token}"), format!("{}{path}", site.url));
     let body = body.to_string();
     curl(&["-X", method, "-H", &header, "-H", "Content-Type: application/json", "-d", &body, &url])
 }
 
 /// Makes a token on the page of somebody's account and returns it.
-fn made(browser: &Browser<'_>, name: &str, scope: &str, repositories: &str) -> String {
+pub(crate) fn made(browser: &Browser<'_>, name: &str, scope: &str, repositories: &str) -> String {
     let fields = [("name", name), ("scope", scope), ("repositories", repositories), ("days", "3")];
     let answer = browser.send("/account", "/account/tokens", &fields, &[]);
     let token = answer.text.split("slp_").nth(1).and_then(|rest| rest.split('<').next());

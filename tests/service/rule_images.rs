@@ -1,6 +1,8 @@
 //! Several images from one repository: rules that name their own, and repositories that share one webhook.
 
 use crate::service::api::{ADMIN, ask};
+use crate::service::people::{made, with_token};
+use crate::service::sign_in::Browser;
 use crate::support::raw_http::push;
 use crate::support::{Answer, Site, curl, shown, slipway, wait_for};
 use serde_json::{Value, json};
@@ -131,4 +133,50 @@ fn one_delivery_feeds_every_repository_that_it_verifies_for() {
     let page = curl(&[&format!("{}/deliveries", site.url)]).text;
     assert!(page.contains("mono/one") && page.contains("mono/two") && !page.contains("mono/hidden"), "{page}");
     assert_eq!(deliver(&site, &commit, "a wrong key").status, 401);
+    // The page of the delivery for one leads to that for the other.
+    let of_one = site.get("/v1/deliveries?repo=mono/one")["deliveries"][0]["id"].clone();
+    let page = curl(&[&format!("{}/deliveries/{of_one}", site.url)]).text;
+    assert!(page.contains("Also for") && page.contains("mono/two") && !page.contains("mono/hidden"), "{page}");
+}
+
+#[test]
+fn images_elsewhere_are_the_server_s_administrators_to_give() {
+    let site = Site::start_with("anonymous_read = true", &format!("{ADMIN}[sign_in]\nlocal = true\n"));
+    let named = format!("{}/mono/web", site.registry);
+    let rules = json!([{ "branch": "main" }, { "branch": "main", "image": named }]);
+    assert_eq!(add(&site, "mono/all", &json!({ "rules": rules })).status, 201);
+    let user = json!({ "name": "eve", "password": "correct horse" });
+    assert_eq!(ask(&site, "POST", "/v1/registry/users", &user).status, 201);
+    let rights = json!({ "name": "eve", "local": true, "rights": [{ "repositories": "mono/all", "scope": "admin" }] });
+    assert_eq!(ask(&site, "POST", "/v1/accounts", &rights).status, 201);
+    let eve = Browser::new(&site, "eve");
+    eve.get("/login");
+    eve.send("/login", "/login", &[("name", "eve"), ("password", "correct horse"), ("next", "/repos")], &[]);
+    let token = made(&eve, "mine", "admin", "");
+    let below = format!("{}/mono/app/web", site.registry);
+    let elsewhere = format!("{}/base/busybox", site.registry);
+    let own = json!({ "own_rules": { "images": [elsewhere] } });
+    assert_eq!(with_token(&site, &token, "PATCH", "/v1/repos/mono/all", &own).status, 403);
+    for (image, status) in [(&named, 200), (&below, 200), (&elsewhere, 403)] {
+        let rules = json!({ "rules": [{ "branch": "main", "image": image }] });
+        let answer = with_token(&site, &token, "PUT", "/v1/repos/mono/all/rules", &rules);
+        assert_eq!(answer.status, status, "{}", answer.text);
+        let answer = with_token(&site, &token, "PATCH", "/v1/repos/mono/all", &rules);
+        assert_eq!(
+            answer.status,
+            if image == &named { 403 } else { status },
+            "{}: no rule names it any more",
+            answer.text
+        );
+    }
+    // The page is no way around.
+    let settings = "/repos/mono/all/settings";
+    let shown = eve.get(settings).text;
+    let version = shown.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let clone_url = site.get("/v1/repos/mono/all")["clone_url"].as_str().unwrap().to_owned();
+    let document = format!(
+        "name = \"mono/all\"\nforge_name = \"mono/repo\"\nclone_url = \"{clone_url}\"\nimage = \"{elsewhere}\"\n"
+    );
+    let answer = eve.send(settings, settings, &[("document", &document), ("version", version)], &[]);
+    assert_eq!(answer.status, 403, "{}", answer.text);
 }

@@ -98,6 +98,15 @@ impl Database {
         row.optional(self.read()).await?.map(|row| row.get("body")).transpose()
     }
 
+    /// Returns the rows of the same delivery for other repositories, with those.
+    pub async fn same_delivery(&self, of: &Delivery) -> Result<Vec<(i64, String)>, Error> {
+        let text =
+            "SELECT id, repository FROM deliveries WHERE delivery = $1 AND forge = $2 AND id <> $3 ORDER BY repository";
+        let statement = sql("reading a delivery", text).bind(&of.delivery).bind(&of.forge).bind(of.id);
+        let rows = statement.all(self.read()).await?;
+        rows.iter().map(|row| Ok((row.get("id")?, row.get("repository")?))).collect()
+    }
+
     async fn read_delivery(&self, row: &Row) -> Result<Delivery, Error> {
         let (is_pending, row) = (row.get("is_pending")?, DeliveryRow::read(row)?);
         let text = "SELECT id FROM builds WHERE delivery_id = $1 ORDER BY id";

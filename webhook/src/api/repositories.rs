@@ -119,7 +119,7 @@ pub(crate) async fn replace(
     name: &str,
     version: i64,
 ) -> Result<Arc<Entry>, Problem> {
-    Changeable::find(service, caller, name.to_owned()).await?;
+    let Changeable { present, .. } = Changeable::find(service, caller, name.to_owned()).await?;
     if document.name.is_empty() {
         name.clone_into(&mut document.name);
     }
@@ -127,6 +127,7 @@ pub(crate) async fn replace(
         let detail = format!("the document is for `{}`, the page for `{name}`", document.name);
         return Err(Problem::new(Code::InvalidRepository, detail));
     }
+    check_reserved(caller, present.as_deref(), &document)?;
     store(service, document, Some(version)).await
 }
 

@@ -35,12 +35,14 @@ pub(crate) async fn show(
             builds.insert(id.as_str().to_owned(), build);
         }
     }
+    let mut others = service.database.same_delivery(&delivery).await?;
+    others.retain(|other| caller.sees(&other.1));
     let content = html! {
         div.head {
             h1 { "Delivery " (delivery.id) }
             @if may_replay { (replay(&caller, &delivery)) }
         }
-        (facts(&delivery, &outcome(&delivery, &builds)))
+        (facts(&delivery, &others, &outcome(&delivery, &builds)))
         h2 { "Payload" }
         @match &payload {
             Some(bytes) => (shown(bytes)),
@@ -52,10 +54,15 @@ pub(crate) async fn show(
     Ok(Page { title: &title, part: "Deliveries", viewer: Some(&caller), mark: None, live: Live::No }.around(&content))
 }
 
-fn facts(delivery: &Delivery, outcome: &Markup) -> Markup {
+fn facts(delivery: &Delivery, others: &[(i64, String)], outcome: &Markup) -> Markup {
     html! {
         dl {
             dt { "Repository" } dd { a href=(format!("/repos/{}", delivery.repository)) { (plain(delivery.repository.as_bytes())) } }
+            @if !others.is_empty() {
+                dt { "Also for" } dd {
+                    @for other in others { a href=(format!("/deliveries/{}", other.0)) { (plain(other.1.as_bytes())) } " " }
+                }
+            }
             dt { "Forge" } dd { (plain(delivery.forge.as_bytes())) }
             dt { "Event" } dd { (plain(delivery.event.as_bytes())) }
             dt { "Id at the forge" } dd { code { (plain(delivery.delivery.as_bytes())) } }
