@@ -6,9 +6,9 @@ use crate::execute::{BuildResources, Cache, Execution, Options, SourceImage, Sou
 use crate::image::assemble::{self, Image};
 use crate::image::push::{self, Arrived, CloseOnDrop, Uploads};
 use crate::image::retag;
-use crate::image::unchanged::Previous;
 use crate::key::KeyBuilder;
 use crate::layer::Compression;
+use crate::same::{is_whole, same_as_before};
 use crate::trace::Work;
 use crate::{Earlier, Error, LocalImages, Request, Services};
 use database::{BaseImage, StepForecast};
@@ -349,41 +349,15 @@ fn execute(
             None => request.tags.as_slice().into(),
         };
         let (image, earlier) = kept.map_or((image, None), |kept| (kept.image, Some(kept.earlier)));
-        if !earlier.is_some_and(|earlier| earlier.is_pushed) && !push::is_current(resources, &image, &names) {
+        if !earlier.is_some_and(|earlier| is_whole(request, earlier)) && !push::is_current(resources, &image, &names) {
             uploads.start_known();
             uploads.start_config(image.config.clone(), resources, &request.tags, scope);
         }
         Ok((image, false, earlier))
     })?;
-    let is_whole = kept.is_some_and(|earlier| earlier.is_pushed);
+    let is_whole = kept.is_some_and(|earlier| is_whole(request, earlier));
     let arrived = Arrived { is_whole, ..uploads.result(is_new)? };
     Ok(Made { image, arrived, same_as: kept.map(|earlier| earlier.image.clone()) })
-}
-
-/// An image that was made before, in place of the new one that is the same.
-struct Same<'r> {
-    image: Image,
-    earlier: &'r Earlier,
-}
-
-/// Returns the first of the earlier images that `image` is the same as.
-fn same_as_before<'r>(
-    request: &'r Request,
-    resources: &BuildResources,
-    image: &Image,
-    observer: &dyn Observer,
-) -> Result<Option<Same<'r>>, Error> {
-    for earlier in &request.previous {
-        let previous = Previous { reference: &earlier.image, default_labels: &request.default_labels };
-        let Some(image) = previous.same_as(image, resources)? else { continue };
-        let text = match &earlier.merged {
-            Some(pull) => format!("the files are those of pull request {}: its image becomes this one", pull.number),
-            None => "the image is the same as before and keeps its digest".to_owned(),
-        };
-        observer.observe(Event::Phase(Phase::Building, &text));
-        return Ok(Some(Same { image, earlier }));
-    }
-    Ok(None)
 }
 
 fn summaries(plan: &Plan) -> Vec<StepSummary> {

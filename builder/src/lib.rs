@@ -24,6 +24,7 @@ pub mod layer;
 mod outline;
 mod platforms;
 mod request;
+mod same;
 pub mod secrets;
 mod semaphore;
 mod services;

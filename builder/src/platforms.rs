@@ -118,7 +118,7 @@ fn publish(
     let mut pushed = Vec::new();
     for tag in request.tags.iter().filter(|_| request.push) {
         if request.order.begin(tag)? {
-            let put = services.client.put_manifest(tag, image.media_type, image.manifest.clone());
+            let put = services.pusher().put_manifest(tag, image.media_type, image.manifest.clone());
             let put = crate::execute::ask(&services.tokio, cancel, put);
             put.map_err(|error| error.at(format!("pushing `{tag}`")))?;
             request.order.end(tag, &image.digest)?;

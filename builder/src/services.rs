@@ -7,10 +7,19 @@ pub struct Services {
     pub store: image_store::Store,
     /// Talks to registries.
     pub client: registry_client::Client,
+    /// Pushes images, where that takes other rights than reading does.
+    pub pusher: Option<registry_client::Client>,
     /// Holds the cache index.
     pub database: database::Database,
     /// Runs what is asynchronous on behalf of the build's threads.
     pub tokio: tokio::runtime::Handle,
     /// How containers are confined.
     pub sandbox: runtime::Settings,
+}
+
+impl Services {
+    /// Returns the client that pushes images.
+    pub(crate) fn pusher(&self) -> &registry_client::Client {
+        self.pusher.as_ref().unwrap_or(&self.client)
+    }
 }

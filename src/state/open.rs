@@ -35,5 +35,5 @@ pub(crate) fn open(
     let client = Client::new(settings).map_err(|error| report(&error))?;
     let sandbox = runtime::Settings::new(data.path()).map_err(|error| report(&error))?;
     recovery::recover(data, &store, &sandbox)?;
-    Ok(Services { store, client, database, tokio: tokio.clone(), sandbox })
+    Ok(Services { store, client, pusher: None, database, tokio: tokio.clone(), sandbox })
 }

@@ -97,6 +97,31 @@ fn a_registry_that_removes_by_digest_keeps_the_image_for_its_other_tags() {
 }
 
 #[test]
+fn a_fork_s_image_is_pushed_with_a_login_that_reads_nothing_for_it() {
+    // WH-31, SEC-05
+    let directory = tempfile::tempdir().unwrap();
+    let (_registry, address) = docker_registry(directory.path(), Some("hush"));
+    let login = format!("[registries.\"{address}\"]\nusername = \"me\"\npassword = \"hush\"\n");
+    let site = Site::start(&format!("{ADMIN}{login}"));
+    site.push_base();
+    site.commit(&[("Dockerfile", DOCKERFILE), ("src", "1")]);
+    let image = format!("{address}/pulls/app");
+    add(&site, &json!({ "pull_requests": "all", "pull_request_tag_days": 7, "image": image }));
+    let approved = |number: u32, dockerfile: &str| {
+        let commit = propose(&site, number, &[("Dockerfile", dockerfile)]);
+        let id = only(&deliver(&site, &payload("opened", number, &commit, true)));
+        let (bearer, url) = (format!("Authorization: Bearer {TOKEN}"), format!("{}/v1/builds/{id}/approve", site.url));
+        assert_eq!(curl(&["-X", "POST", "-H", &bearer, &url]).status, 202);
+        site.finished(&id)
+    };
+    let pushed = approved(5, DOCKERFILE);
+    assert_eq!(pushed["image"]["tags"], json!([format!("{image}:pr-5")]), "{pushed:#}");
+    // Another commit of strangers does not read it with that login.
+    let reading = approved(6, &format!("FROM {image}:pr-5\n"));
+    assert_eq!(reading["state"], "failed", "{reading:#}");
+}
+
+#[test]
 fn a_merge_of_what_was_not_pushed_has_the_same_digest() {
     let site = start(&json!({ "pull_requests": "own" }));
     let commit = propose(&site, 3, &[("src", "2")]);

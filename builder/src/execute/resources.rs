@@ -29,6 +29,8 @@ pub struct BuildResources {
     pub store: Store,
     /// Pulls blobs.
     pub client: Client,
+    /// Pushes images.
+    pub pusher: Client,
     /// Runs the client's futures.
     pub tokio: tokio::runtime::Handle,
     /// Ends waiting.
@@ -60,6 +62,7 @@ impl BuildResources {
             trace,
             store,
             client: services.client.clone(),
+            pusher: services.pusher().clone(),
             tokio: services.tokio.clone(),
             cancel,
             sandbox_settings: services.sandbox.clone(),

@@ -183,7 +183,7 @@ fn without_tag(reference: &Reference) -> String {
 fn upload_growing(resources: &BuildResources, to: &Reference, layer: &Layer) -> Option<Digest> {
     let growing = layer.growing.wait(&resources.cancel)??;
     let _span = resources.trace.span(Work::Upload, "a layer that is being packed");
-    match resources.ask(resources.client.push_growing_blob(to, growing)) {
+    match resources.ask(resources.pusher.push_growing_blob(to, growing)) {
         Ok(digest) => digest,
         Err(Unanswered::Failed(error)) => {
             let error = &error as &dyn std::error::Error;
@@ -199,8 +199,8 @@ fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Resu
     let doing = || format!("pushing layer {digest} to `{}`", without_tag(to));
     let failed = |error: Unanswered| error.at(doing());
     let _span = resources.trace.span(Work::Upload, digest.as_str());
-    let client = &resources.client;
-    if has_blob((&resources.tokio, &resources.cancel), &resources.client, to, digest).map_err(failed)? {
+    let client = &resources.pusher;
+    if has_blob((&resources.tokio, &resources.cancel), &resources.pusher, to, digest).map_err(failed)? {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
@@ -266,7 +266,7 @@ pub(crate) fn is_current(resources: &BuildResources, image: &Image, tags: &[Refe
     let asking: Vec<_> = tags
         .iter()
         .map(|tag| {
-            let (client, tag) = (resources.client.clone(), tag.clone());
+            let (client, tag) = (resources.pusher.clone(), tag.clone());
             resources.tokio.spawn(async move { client.head_manifest(&tag).await })
         })
         .collect();
@@ -337,7 +337,7 @@ fn is_named(
     cancel: &CancellationToken,
 ) -> Result<bool, Error> {
     let _span = resources.trace.span(Work::Push, tag.to_string());
-    match ask(&resources.tokio, cancel, resources.client.head_manifest(tag)) {
+    match ask(&resources.tokio, cancel, resources.pusher.head_manifest(tag)) {
         // A registry that does not say is given the manifest, whatever it has; if it may not be, that is said then.
         Err(Unanswered::Failed(error)) if !error.is_transient() => Ok(false),
         known => {
@@ -354,7 +354,7 @@ fn push_config(
     to: &Reference,
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
-    let (client, waiting) = (&resources.client, (&resources.tokio, cancel));
+    let (client, waiting) = (&resources.pusher, (&resources.tokio, cancel));
     let doing = || format!("pushing `{to}`");
     let failed = |error: Unanswered| error.at(doing());
     let _span = resources.trace.span(Work::Push, config.digest.as_str());
@@ -377,7 +377,7 @@ pub(super) fn put(
         return Err(Unanswered::Cancelled);
     }
     let _span = resources.trace.span(Work::Push, tag.to_string());
-    let client = &resources.client;
+    let client = &resources.pusher;
     let mut putting = Box::pin(client.put_manifest(tag, image.media_type, image.manifest.clone()));
     if let Some(answer) = until_cancelled(&resources.tokio, cancel, &mut putting) {
         return answer.map(drop).map_err(Unanswered::Failed);
