@@ -3,7 +3,7 @@
 use super::accept::Accepting;
 use super::catalog::Entry;
 use super::decision::Decision;
-use crate::forges::{CallError, CheckAction, CheckRequest, Event, Purpose, may_push};
+use crate::forges::{CallError, CheckAction, CheckRequest, Event, Purpose, current_name, may_push};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::intake::build_requests::first_line;
@@ -86,9 +86,11 @@ async fn refusal(
     let Some(forge) = forge.filter(|forge| forge.app.as_ref().is_some_and(|app| app.id == request.app)) else {
         return Ok(Some(("check_request", format!("App {} is not the one of this repository's forge", request.app))));
     };
+    let names = (entry.document.name.as_str(), repository.forge_name.as_str());
+    let name = current_name(&service.exchanges, &service.database, forge, names).await?;
     let asking = async {
-        let client = service.exchanges.client_for(forge, &repository.forge_name, Purpose::Checks).await?;
-        may_push(&client, &repository.forge_name, &request.by).await
+        let client = service.exchanges.client_for(forge, &name, Purpose::Checks).await?;
+        may_push(&client, &name, &request.by).await
     };
     let late = || Err(CallError::Again(format!("no answer within {} seconds", TIMEOUT.as_secs())));
     let may = tokio::time::timeout(TIMEOUT, asking).await.unwrap_or_else(|_| late());
@@ -96,7 +98,7 @@ async fn refusal(
         let detail = format!("what {} may do is not known: {}", first_line(&request.by), error.problem());
         Problem::new(Code::ForgeUnavailable, detail)
     })?;
-    let why = || format!("{} may not push to `{}`", first_line(&request.by), repository.forge_name);
+    let why = || format!("{} may not push to `{}`", first_line(&request.by), name);
     Ok((!may).then(|| ("not_allowed", why())))
 }
 
