@@ -151,3 +151,32 @@ fn shown(text: &str) -> String {
     const MAX: usize = 100;
     plain(text.as_bytes()).chars().take(MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_stays_code() {
+        // SEC-30
+        let package = PackageDifference {
+            manager: "npm".to_owned(),
+            name: "a | b` @everyone\n<img>".to_owned(),
+            new: Some("\u{1b}[31m2".to_owned()),
+            old: None,
+        };
+        let row = package_row(&package);
+        assert_eq!(row.matches('\n').count(), 1, "{row}");
+        assert!(row.starts_with("| `` a \\| b` @everyone <img> `` (npm) | none | ` 2 ` |"), "{row}");
+        let file = |mode: u32| Some(FileFacts { size: 1, mode, owner: (0, 0) });
+        let gained = FileDifference { path: "bin/su".to_owned(), new: file(0o104755), old: file(0o100755) };
+        assert_eq!(file_row(&gained), "| ` /bin/su ` | neither | `4755`, owner 0:0 |\n");
+    }
+
+    #[test]
+    fn sizes_are_told_as_changes() {
+        assert_eq!(change((5_000_000, 5_000_000)), "the same size");
+        assert_eq!(change((7_000_000, 5_000_000)), "2 MB more");
+        assert_eq!(change((5_000_000, 5_400_000)), "400 kB less");
+    }
+}
