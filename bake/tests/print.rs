@@ -115,7 +115,7 @@ fn files_resolve_as_documented() {
         count += cases.len();
         faults.extend(cases.iter().filter_map(Case::fault));
     }
-    assert!(count >= 60, "only {count} cases");
+    assert!(count >= 120, "only {count} cases");
     assert!(faults.is_empty(), "{} of {count} cases\n{}", faults.len(), faults.join("\n"));
 }
 
