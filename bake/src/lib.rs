@@ -23,7 +23,7 @@ mod variable;
 pub mod yaml;
 
 pub use blocks::Definitions;
-pub use compose::{Condition, Healthcheck, Service, ServiceBuild, Volume, services};
+pub use compose::{Condition, GrantedFile, Healthcheck, Service, ServiceBuild, Volume, services};
 pub use entries::{Entry, Secret, Ssh};
 pub use error::Error;
 pub use functions::Facts;

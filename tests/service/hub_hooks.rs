@@ -207,9 +207,11 @@ fn the_exit_code_of_sut_decides() {
 services:
   sut:
     build: .
-    command: sh -c 'test "$$(wget -q -O - http://web:8000/word)" = "$$EXPECTED" && cat /data/word'
+    command: sh -c 'test "$$(wget -q -O - http://web:8000/word)" = "$$EXPECTED" && cat /data/word && cmp /data/word /run/secrets/word && cmp /data/word /own/word && cmp /data/word /word && stat -c "mode %a" /own/word'
     environment: {{ EXPECTED: hello }}
     volumes: [".:/data:ro"]
+    secrets: [word, {{ source: word, target: /own/word, mode: 0400 }}]
+    configs: [word]
     depends_on:
       web: {{ condition: service_healthy }}
   web:
@@ -218,6 +220,8 @@ services:
     volumes: ["./word:/www/word"]
     command: httpd -f -v -p 8000
     healthcheck: {{ test: wget -q -O /dev/null http://localhost:8000/word, interval: 100ms, retries: 50 }}
+secrets: {{ word: {{ file: ./word }} }}
+configs: {{ word: {{ file: word }} }}
 "#,
         site.registry
     );
@@ -225,9 +229,12 @@ services:
     let id = build(&site);
     let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
     assert_eq!(ended["state"], "succeeded", "{ended:#}\n{log}");
-    for line in
-        ["Starting Test in docker-compose.test.yml...", "sut | hello", "Tests in docker-compose.test.yml succeeded"]
-    {
+    for line in [
+        "Starting Test in docker-compose.test.yml...",
+        "sut | hello",
+        "sut | mode 400",
+        "Tests in docker-compose.test.yml succeeded",
+    ] {
         assert!(log.contains(line), "{line}: {log}");
     }
     site.commit(&[("Dockerfile", &dockerfile), ("word", "bye\n"), ("docker-compose.test.yml", &compose)]);

@@ -20,7 +20,7 @@ pub(crate) fn read(files: &[(&str, &str)], variables: &BTreeMap<String, String>)
             let text = "`include` is not followed: name its files too, with -f";
             return Err(Error::new(text).at(name, Some(include.line)));
         }
-        let is_read = |key: &str| matches!(key, "services" | "secrets");
+        let is_read = |key: &str| matches!(key, "services" | "secrets" | "configs");
         if let Content::Map(pairs) = &mut document.content {
             pairs.retain(|(key, _)| is_read(key));
         }

@@ -2,6 +2,7 @@
 
 use super::document;
 use super::environment::with_dot_env;
+use super::granted::{GrantedFile, Kind, granted};
 use super::words::{duration, words};
 use crate::Error;
 use crate::yaml::{Content, Node};
@@ -60,6 +61,8 @@ pub struct Service {
     pub extra_hosts: Vec<(String, String)>,
     /// More names of its own container, and of others that it is linked with: a name and the service.
     pub aliases: Vec<(String, String)>,
+    /// Files that it gets as secrets and configs.
+    pub granted: Vec<GrantedFile>,
 }
 
 /// The build of a service's image.
@@ -127,7 +130,13 @@ pub fn services(
     let document = document::read(&[file], &variables)?;
     let found =
         document.get("services").ok_or_else(|| Error::new("the compose file has no `services`").at(file.0, None))?;
-    let read = |(name, node): &(String, Node)| service(name, node, &variables, file.0);
+    let read = |(name, node): &(String, Node)| {
+        let mut read = service(name, node, &variables, file.0)?;
+        for kind in [Kind::Secret, Kind::Config] {
+            read.granted.extend(granted(kind, node, &document, file.0)?);
+        }
+        Ok(read)
+    };
     found.pairs().iter().map(read).collect()
 }
 
@@ -175,7 +184,8 @@ fn set(service: &mut Service, key: &str, node: &Node, variables: &BTreeMap<Strin
         "working_dir" => service.working_dir = Some(text(node)?),
         "hostname" => service.hostname = Some(text(node)?),
         "extra_hosts" => service.extra_hosts = hosts(node)?,
-        "extends" => {}
+        // Read with what the whole file says of them.
+        "extends" | "secrets" | "configs" => {}
         key if key.starts_with("x-") || WITHOUT_EFFECT.contains(&key) => {}
         _ => return Err(Error::new("this is not known of a service in a test")),
     }

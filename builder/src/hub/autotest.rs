@@ -14,6 +14,7 @@ use crate::image::push::Unordered;
 use crate::secrets::Masks;
 use crate::{Error, Image, Platforms, Request};
 use bake::{Healthcheck, Service, ServiceBuild};
+use files::tar::EntryKind;
 use registry_client::Platform;
 use runtime::{CancellationToken, ContainerRun, Exit, Mount, MountKind};
 use std::collections::{BTreeMap, HashMap};
@@ -78,8 +79,8 @@ impl Test<'_> {
     }
 
     fn services(&self) -> Result<Vec<Service>, Failed> {
-        let text = self.read(self.file)?;
-        let dot_env = self.read(".env").ok();
+        let text = self.text(self.file)?;
+        let dot_env = self.text(".env").ok();
         let read = bake::services((self.file, &text), self.variables, dot_env.as_deref());
         read.map_err(|error| Failed { code: 1, text: error.to_string() })
     }
@@ -92,17 +93,27 @@ impl Test<'_> {
         Place { id: self.container.id(), layers: Some(self.container.layers()) }
     }
 
+    /// Reads a file of the checkout that is text.
+    fn text(&self, name: &str) -> Result<String, Failed> {
+        let failed = |error| Failed { code: 1, text: format!("reading {name}: {error}") };
+        String::from_utf8(self.read(name)?).map_err(failed)
+    }
+
     /// Reads a file of the checkout.
-    fn read(&self, name: &str) -> Result<String, Failed> {
+    fn read(&self, name: &str) -> Result<Vec<u8>, Failed> {
         let request = copy_request(Some(self.container.layers().to_vec()), &self.path(name));
         let failed = |error: String| Failed { code: 1, text: format!("reading {name}: {error}") };
         let found = self.engine.sandbox.copy_from_container(self.container.id(), &request);
         let (_, tar) = found.map_err(|error| failed(error.to_string()))?;
         let mut reader = files::tar::Reader::new(tar);
-        reader.next_entry().map_err(|error| failed(error.to_string()))?;
-        let mut text = String::new();
-        reader.take(MAX_FILE).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
-        Ok(text)
+        match reader.next_entry().map_err(|error| failed(error.to_string()))?.map(|entry| entry.kind) {
+            Some(EntryKind::File { size }) if size <= MAX_FILE => {}
+            Some(EntryKind::File { .. }) => return Err(failed(format!("it has more than {MAX_FILE} bytes"))),
+            _ => return Err(failed("it is not a file".to_owned())),
+        }
+        let mut content = Vec::new();
+        reader.take(MAX_FILE).read_to_end(&mut content).map_err(|error| failed(error.to_string()))?;
+        Ok(content)
     }
 
     /// Builds or finds the image of a service.
@@ -185,6 +196,11 @@ impl Test<'_> {
             };
             let tmpfs = service.tmpfs.iter().cloned();
             wanted.mounts = tmpfs.map(|target| Mount { target, kind: MountKind::Tmpfs { size: None } }).collect();
+            for file in &service.granted {
+                let (mode, uid, gid) = (file.mode, file.uid, file.gid);
+                let kind = MountKind::Secret { content: self.read(&file.source)?, mode, uid, gid };
+                wanted.mounts.push(Mount { target: file.target.clone(), kind });
+            }
             for volume in &service.volumes {
                 let Some(source) = &volume.source else { continue };
                 if volume.is_path() {
@@ -205,7 +221,7 @@ impl Test<'_> {
     fn environment(&self, service: &Service) -> Result<Vec<String>, Failed> {
         let mut all = BTreeMap::new();
         for file in &service.env_files {
-            let text = self.read(file)?;
+            let text = self.text(file)?;
             let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
             let pairs = lines.filter_map(|line| line.split_once('='));
             all.extend(pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())));
