@@ -1,6 +1,6 @@
 //! Files that Git LFS keeps: fetched when a step takes them, and never with more than the server wants for them.
 
-use crate::support::worker_pool::{Yard, git, serve};
+use crate::support::worker_pool::{Yard, git, hook_image, serve};
 use crate::support::{git_server, push_base};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -233,4 +233,33 @@ fn what_is_sent_with_a_download_goes_nowhere_else() {
     let found =
         Command::new("grep").args(["-rlaF", "canary-of-one-download"]).arg(place.yard.path("data")).output().unwrap();
     assert!(!log.contains("canary-of-one-download") && found.stdout.is_empty());
+}
+
+#[test]
+fn hooks_find_the_files_that_git_lfs_keeps() {
+    let place = Place::start(|_| String::new());
+    hook_image(&place.yard);
+    let _worker = place.yard.worker(&[]);
+    let text = "x".repeat(5000);
+    let large = place.lfs.keep(text.as_bytes());
+    let hook = "#!/bin/sh\nset -e\nwc -c < assets/large.bin > size\n";
+    let files = [("assets/large.bin", large.as_str()), ("hooks/pre_build", hook)];
+    let steps = "COPY size assets/large.bin /\nRUN test $(cat /size) = 5000 && test $(wc -c < /large.bin) = 5000";
+    let with_hooks = |request: &mut BuildRequest| request.spec.options.hub_hooks = true;
+    place.yard.succeeded(&place.build(steps, &files, with_hooks));
+    assert_eq!(place.lfs.asked("/storage/").len(), 1);
+
+    let missing = pointer(&"0".repeat(64), 1);
+    let files = [("assets/large.bin", missing.as_str()), ("hooks/pre_build", hook)];
+    let (state, code, message) = place.yard.failed(&place.build(steps, &files, with_hooks));
+    assert_eq!((state.as_str(), code.as_str()), ("failed", "lfs_not_fetched"));
+    assert!(message.contains("assets/large.bin"), "{message}");
+
+    // A rule that wants none has the pointers, as a clone without Git LFS.
+    let without = "COPY size /\nRUN test $(cat /size) -lt 200";
+    let without_lfs = |request: &mut BuildRequest| {
+        request.spec.options.hub_hooks = true;
+        request.spec.options.lfs = false;
+    };
+    place.yard.succeeded(&place.build(without, &files, without_lfs));
 }

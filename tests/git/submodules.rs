@@ -1,6 +1,6 @@
 //! Submodules: they are part of the context, fetched as the repository is, and strangers reach nothing by them.
 
-use crate::support::worker_pool::{Yard, git, serve};
+use crate::support::worker_pool::{Yard, git, hook_image, serve};
 use crate::support::{git_server, push_base, run};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -213,4 +213,28 @@ fn a_stranger_s_submodules_reach_nothing_that_the_operator_may() {
 fn found_nowhere(directory: &Path) {
     let found = Command::new("grep").args(["-rlaF", TOKEN]).arg(directory).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+#[test]
+fn hooks_find_the_files_of_submodules() {
+    let yard = Yard::start("");
+    push_base(&yard.path("data"), &yard.registry);
+    hook_image(&yard);
+    let _worker = yard.worker(&[]);
+    let place = yard.directory.path();
+    let inner = repository(place, "inner", &[("g", "inner")], &[]);
+    let lib = repository(place, "lib", &[("f", "lib")], &[("inner", "./../inner.git", &inner)]);
+    let steps = dockerfile("COPY made lib/inner/g /");
+    let hook = "#!/bin/sh\nset -e\ntest $(cat docs/f) = lib\ncat lib/f lib/inner/g > made\n";
+    // A hook sees the whole clone, whatever the ignore file leaves out of the context.
+    let files = [("Dockerfile", steps.as_str()), (".dockerignore", "docs\n"), ("hooks/pre_build", hook)];
+    let modules = [("lib", "../lib.git", lib.as_str()), ("docs", "../lib.git", lib.as_str())];
+    let mut request = yard.request(&repository(place, "app", &files, &modules));
+    request.spec.options.hub_hooks = true;
+    yard.succeeded(&yard.queue(&request));
+
+    // A rule that wants none has empty directories, as a clone that is not recursive.
+    request.spec.options.submodules = false;
+    let (state, code, message) = yard.failed(&yard.queue(&request));
+    assert_eq!((state.as_str(), code.as_str()), ("failed", "hook_failed"), "{message}");
 }

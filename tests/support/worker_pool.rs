@@ -202,6 +202,22 @@ impl Drop for Yard {
     }
 }
 
+/// Pushes an image that hooks can run in, and names it in the configuration of the workers that start from now on.
+pub(crate) fn hook_image(yard: &Yard) {
+    let context = tempfile::tempdir().unwrap();
+    let bash = "#!/bin/sh\nexec /bin/sh \"$@\"\n";
+    std::fs::write(context.path().join("bash"), bash).unwrap();
+    let dockerfile = format!("FROM {}/base/busybox\nCOPY --chmod=755 bash /bin/bash\n", yard.registry);
+    std::fs::write(context.path().join("Dockerfile"), dockerfile).unwrap();
+    let image = format!("{}/base/hook", yard.registry);
+    let mut build = slipway();
+    build.args(["build", "--progress", "plain", "--push", "-t", &image, "--data-dir"]).arg(yard.path("data"));
+    run(build.arg(context.path()));
+    let mut configuration = std::fs::read_to_string(yard.path("slipway.toml")).unwrap();
+    configuration.push_str(&format!("\n[hub]\nimage = \"{image}\"\n"));
+    std::fs::write(yard.path("slipway.toml"), configuration).unwrap();
+}
+
 /// Serves `router` on a free port and returns the address.
 pub(crate) fn serve(tokio: &tokio::runtime::Runtime, router: axum::Router) -> String {
     let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();

@@ -156,6 +156,25 @@ impl RequestBuilder<'_> {
     /// Returns the commit with those of its submodules that the context or the Dockerfile may be made of.
     fn whole(&self, root: &CommitTree) -> Result<Context, Error> {
         let spec = &self.request.spec;
+        self.with_submodules(root, |plain| {
+            // An ignore file that lies in a submodule is not here yet.
+            let ignore = crate::context::find_ignore(plain, &spec.dockerfile, &spec.context)?;
+            Ok(move |path: &[u8]| is_needed(path, spec, &ignore))
+        })
+    }
+
+    /// Returns the commit as a recursive clone has it, which is how hooks find it.
+    pub(crate) fn checkout(&self, root: &CommitTree) -> Result<Context, Error> {
+        self.with_submodules(root, |_| Ok(|_: &[u8]| true))
+    }
+
+    /// Returns the commit with the submodules that are needed, if the rule wants any, and with what Git LFS keeps.
+    fn with_submodules<N: Fn(&[u8]) -> bool>(
+        &self,
+        root: &CommitTree,
+        needed: impl FnOnce(&Context) -> Result<N, Error>,
+    ) -> Result<Context, Error> {
+        let spec = &self.request.spec;
         let access = source::beside(self.context(), self.request, self.deadline()).map_err(Error::source)?;
         let mut root = root.subtree("").map_err(Error::source)?;
         if let Some(lfs) = &access.lfs {
@@ -165,9 +184,7 @@ impl RequestBuilder<'_> {
         if !spec.options.submodules || !matches!(plain.lookup(b".gitmodules"), Ok(Some(_))) {
             return Ok(plain);
         }
-        // An ignore file that lies in a submodule is not here yet.
-        let ignore = crate::context::find_ignore(&plain, &spec.dockerfile, &spec.context)?;
-        let needed = |path: &[u8]| is_needed(path, spec, &ignore);
+        let needed = needed(&plain)?;
         let span = self.trace.span(Work::Fetch, "the submodules");
         let checkout = Checkout::with_submodules(&root, &spec.clone_url, &access, &needed).map_err(Error::source)?;
         drop(span);

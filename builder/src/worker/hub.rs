@@ -90,9 +90,11 @@ impl HubBuild<'_> {
         let options = builder.options(tree, secrets);
         let tags = spec.tags.iter().filter_map(|tag| Reference::parse(tag).ok());
         let tags: Vec<Reference> = tags.filter(|_| spec.push).collect();
+        let files = builder.checkout(tree)?;
         let commit = Commit {
             mirror: self.mirror,
             tree,
+            files: &files,
             url: &spec.clone_url,
             git_ref: &spec.git_ref,
             max_paths: settings.max_paths,
