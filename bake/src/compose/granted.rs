@@ -18,7 +18,7 @@ pub struct GrantedFile {
     pub gid: u32,
 }
 
-/// What a file is given as.
+/// The role in which a file is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Secret,
