@@ -309,3 +309,43 @@ fn docker_in_a_hook_runs_copies_saves_and_loads() {
         assert!(log.lines().any(|known| known == line), "{line}: {log}");
     }
 }
+
+#[test]
+fn a_hook_that_fails_in_any_phase_ends_the_build_there() {
+    // The order of Docker Hub's documentation, with its three hooks that replace among those that surround.
+    const ORDER: [&str; 10] = [
+        "post_checkout",
+        "pre_build",
+        "build",
+        "post_build",
+        "pre_test",
+        "test",
+        "post_test",
+        "pre_push",
+        "push",
+        "post_push",
+    ];
+    let site = hub_site("", "");
+    let ran = |log: &str| -> Vec<String> {
+        log.lines().filter_map(|line| line.strip_prefix("phase ")).map(str::to_owned).collect()
+    };
+    for (at, failing) in ORDER.iter().enumerate() {
+        let hooks: Vec<_> = ORDER
+            .iter()
+            .map(|name| {
+                let own = if *name == "build" { "docker build --build-arg BASE -t $IMAGE_NAME ." } else { "true" };
+                let code = if name == failing { 7 } else { 0 };
+                (format!("hooks/{name}"), hook(&format!("echo \"phase {name}\"\n{own}\nexit {code}")))
+            })
+            .collect();
+        let mut files = vec![("Dockerfile", "ARG BASE\nFROM ${BASE}\n")];
+        files.extend(hooks.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        site.commit(&files);
+        let id = build(&site);
+        let (ended, log) = (site.get(&format!("/v1/builds/{id}")), site.log(&id));
+        assert_eq!(ended["reason"]["code"], "hook_failed", "{failing}: {ended:#}\n{log}");
+        let message = ended["reason"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("{failing} hook failed! (7)")), "{message}");
+        assert_eq!(ran(&log), ORDER[..=at], "{failing}: {log}");
+    }
+}
