@@ -22,7 +22,7 @@ const FOLDERS: [&str; 13] = [
 ];
 
 /// Words that another word has replaced, with that word.
-const RETIRED: [(&str, &str); 24] = [
+const RETIRED: [(&str, &str); 28] = [
     ("LOOK", "POLL_INTERVAL"),
     ("LOOKS", "MAX_ATTEMPTS"),
     ("PATIENCE", "TIMEOUT, POLL_INTERVAL or RETRY_POLICY"),
@@ -47,6 +47,10 @@ const RETIRED: [(&str, &str); 24] = [
     ("Promise", "OnceValue"),
     ("Materials", "BuildResources"),
     ("Novelty", "CacheStatus"),
+    ("NewLookup", "NewRulesFetch"),
+    ("LookupClaim", "RulesFetchClaim"),
+    ("QuestionClaim", "WorkerQueryClaim"),
+    ("Notice", "Notification"),
 ];
 
 /// Turns of phrase that no engineer says, and what to write instead.

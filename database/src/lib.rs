@@ -35,7 +35,7 @@ pub use database::{Database, Settings};
 pub use deliveries::accept::IdempotencyKey;
 pub use deliveries::delivery::{Delivery, DeliveryFilter};
 pub use deliveries::forge_repository::{ForgeRepository, ToldRepository};
-pub use deliveries::rules_fetch::{AnsweredLookup, LookupClaim, LookupResult};
+pub use deliveries::rules_fetch::{AnsweredRulesFetch, RulesFetchClaim, RulesFetchResult};
 pub use error::Error;
 pub use history::builds::{BuildFilter, BuildPage, BuildSearch};
 pub use history::cache::CachedLayer;
@@ -56,16 +56,16 @@ pub use model::build_state::BuildState;
 pub use model::claim::{Claim, Outcome};
 pub use model::delivery::{Accepted, NewDelivery, PushedRef, RefMove};
 pub use model::placeholders as marks;
-pub use model::rules_fetch::NewLookup;
+pub use model::rules_fetch::NewRulesFetch;
 pub use model::step::{LogChunk, Step, StepState};
 pub use model::trigger::{PullRequest, Trigger};
 pub use outbox::commit_status::PendingStatus;
 pub use outbox::pull_comment::PendingComment;
-pub use outbox::registry_notice::{NewRegistryNotice, RegistryNotice};
+pub use outbox::registry_notification::{NewRegistryNotification, RegistryNotification};
 pub use outbox::rules_status::CommitStatus;
 pub use outbox::status_refusal::{Refusal, StatusAnswer};
 pub use outbox::webhook::{Event, WebhookRecord};
-pub use outbox::webhook_delivery::{Notice, NoticeState, Sent};
+pub use outbox::webhook_delivery::{Notification, NotificationState, Sent};
 pub use queue::approve::Approved;
 pub use queue::cancel::Cancel;
 pub use queue::claim::Lease;
@@ -89,5 +89,6 @@ pub use tags::publish::Publish;
 pub use tags::pull_tag::PullTag;
 pub use tags::tag_check::{TagCheck, TagVerdict};
 pub use worker_query::{
-    Answer, DryRun, DryRunStep, FoundRules, Question, QuestionClaim, StepForecast, TIMEOUT as WORKER_QUERY_TIMEOUT,
+    Answer, DryRun, DryRunStep, FoundRules, StepForecast, TIMEOUT as WORKER_QUERY_TIMEOUT, WorkerQuery,
+    WorkerQueryClaim,
 };

@@ -1,10 +1,10 @@
-//! Questions: what a request wants to know of a commit, answered by a worker while the request waits.
+//! Worker queries: what a request wants to know of a commit, answered by a worker while the request waits.
 //!
-//! The service runs no git and reads no Dockerfile: it stores a question and looks for the answer. Nothing follows from a
-//! question: one that nobody answers in time is forgotten.
+//! The service runs no git and reads no Dockerfile: it stores a worker query and looks for the answer. Nothing follows from a
+//! worker query: one that nobody answers in time is forgotten.
 
 use crate::database::Database;
-use crate::deliveries::rules_fetch::LookupResult;
+use crate::deliveries::rules_fetch::RulesFetchResult;
 use crate::error::Error;
 use crate::history::contents::{DiskUse, ImageContents, ImageDifference, ImagePair, ImagePart};
 use crate::history::explain::Explained;
@@ -12,7 +12,7 @@ use crate::model::build::Reason;
 use crate::model::build_id::BuildId;
 use crate::model::build_request::BuildRequest;
 use crate::model::json::{json, to_json};
-use crate::model::rules_fetch::NewLookup;
+use crate::model::rules_fetch::NewRulesFetch;
 use crate::sql::clock::millis;
 use crate::sql::schema;
 use crate::sql::statement::sql;
@@ -20,15 +20,15 @@ use crate::sql::states::{QUERY_ANSWERED, QUERY_OPEN, QUERY_TAKEN};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long anybody waits for an answer; an older question is not worth a worker's time.
+/// How long anybody waits for an answer; an older worker query is not worth a worker's time.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A query about a commit or a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Question {
+pub enum WorkerQuery {
     /// Which rules a repository keeps itself at a commit.
-    Rules(NewLookup),
+    Rules(NewRulesFetch),
     /// The steps of a build, and which of them are cached.
     Steps(Box<BuildRequest>),
     /// Why the steps of a build that ended were executed or not.
@@ -73,7 +73,7 @@ pub struct FoundRules {
     /// Full hash of the commit; `None` if there is none.
     pub commit: Option<String>,
     /// The rules file there, or why there is none.
-    pub result: LookupResult,
+    pub result: RulesFetchResult,
 }
 
 /// The dry run of a build: its steps, as far as they are known without executing any.
@@ -121,13 +121,13 @@ pub enum StepForecast {
     MetadataOnly,
 }
 
-/// A question that a worker has taken.
+/// A worker query that a worker has taken.
 #[derive(Debug)]
-pub struct QuestionClaim {
+pub struct WorkerQueryClaim {
     /// Its row.
     pub id: i64,
     /// A query about a commit or a build.
-    pub question: Question,
+    pub query: WorkerQuery,
     /// How long somebody waits for the answer.
     pub patience: Duration,
 }
@@ -156,39 +156,39 @@ impl QueryState {
 
 impl Database {
     /// Asks the workers something; returns its row.
-    pub async fn ask(&self, question: &Question) -> Result<i64, Error> {
+    pub async fn ask(&self, query: &WorkerQuery) -> Result<i64, Error> {
         let doing = "asking the workers";
         let mut transaction = self.begin().await?;
         // A client that hangs up removes nothing: abandoned queries go with the next one.
-        let text = "DELETE FROM questions WHERE asked_ms <= $1";
+        let text = "DELETE FROM worker_queries WHERE asked_ms <= $1";
         let expired = transaction.now_ms - millis(TIMEOUT);
         sql(doing, text).bind(expired).run(transaction.on()).await?;
         let text = format!(
-            "INSERT INTO questions (question_json, state, asked_ms) VALUES ($1, {QUERY_OPEN}, $2) RETURNING id"
+            "INSERT INTO worker_queries (query_json, state, asked_ms) VALUES ($1, {QUERY_OPEN}, $2) RETURNING id"
         );
-        let row = sql(doing, text).bind(to_json(question)?).bind(transaction.now_ms).one(transaction.on()).await?;
+        let row = sql(doing, text).bind(to_json(query)?).bind(transaction.now_ms).one(transaction.on()).await?;
         transaction.announce_work();
         let id = row.get("id")?;
         transaction.commit(doing).await?;
         Ok(id)
     }
 
-    /// Gives a worker the oldest question that nobody has and that somebody waits for.
-    pub async fn claim_question(&self) -> Result<Option<QuestionClaim>, Error> {
-        let doing = "taking a question";
-        let text = format!("SELECT id FROM questions WHERE state = {QUERY_OPEN} LIMIT 1");
+    /// Gives a worker the oldest worker query that nobody has and that somebody waits for.
+    pub async fn claim_worker_query(&self) -> Result<Option<WorkerQueryClaim>, Error> {
+        let doing = "taking a worker query";
+        let text = format!("SELECT id FROM worker_queries WHERE state = {QUERY_OPEN} LIMIT 1");
         if sql(doing, text).optional(self.read()).await?.is_none() {
             return Ok(None);
         }
         let mut transaction = self.begin().await?;
         schema::confirm(transaction.on()).await?;
         let patience = millis(TIMEOUT);
-        let text = "DELETE FROM questions WHERE asked_ms <= $1";
+        let text = "DELETE FROM worker_queries WHERE asked_ms <= $1";
         sql(doing, text).bind(transaction.now_ms - patience).run(transaction.on()).await?;
         let row = sql(
             doing,
-            format!("UPDATE questions SET state = {QUERY_TAKEN} WHERE id = (SELECT id FROM questions WHERE state = {QUERY_OPEN} \
-             ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) RETURNING id, question_json, asked_ms"),
+            format!("UPDATE worker_queries SET state = {QUERY_TAKEN} WHERE id = (SELECT id FROM worker_queries WHERE state = {QUERY_OPEN} \
+             ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) RETURNING id, query_json, asked_ms"),
         )
         .optional(transaction.on())
         .await?;
@@ -197,14 +197,14 @@ impl Database {
         let Some(row) = row else { return Ok(None) };
         let left = (row.get::<i64>("asked_ms")? + patience - now).clamp(0, patience);
         let patience = Duration::from_millis(left.unsigned_abs());
-        Ok(Some(QuestionClaim { id: row.get("id")?, question: json(&row.get::<String>("question_json")?)?, patience }))
+        Ok(Some(WorkerQueryClaim { id: row.get("id")?, query: json(&row.get::<String>("query_json")?)?, patience }))
     }
 
     /// Writes an answer; nothing happens if nobody waits for it any more.
-    pub async fn answer_question(&self, claim: &QuestionClaim, answer: &Answer) -> Result<(), Error> {
+    pub async fn answer_worker_query(&self, claim: &WorkerQueryClaim, answer: &Answer) -> Result<(), Error> {
         sql(
-            "answering a question",
-            format!("UPDATE questions SET state = {QUERY_ANSWERED}, answer_json = $2 WHERE id = $1"),
+            "answering a worker query",
+            format!("UPDATE worker_queries SET state = {QUERY_ANSWERED}, answer_json = $2 WHERE id = $1"),
         )
         .bind(claim.id)
         .bind(to_json(answer)?)
@@ -213,16 +213,19 @@ impl Database {
         Ok(())
     }
 
-    /// Returns the answer to a question, if there is one yet.
-    pub async fn answer_to(&self, question: i64) -> Result<Option<Answer>, Error> {
-        let text = format!("SELECT answer_json FROM questions WHERE id = $1 AND state = {QUERY_ANSWERED}");
-        let row = sql("looking for an answer", text).bind(question).optional(self.read()).await?;
+    /// Returns the answer to a worker query, if there is one yet.
+    pub async fn answer_to(&self, query: i64) -> Result<Option<Answer>, Error> {
+        let text = format!("SELECT answer_json FROM worker_queries WHERE id = $1 AND state = {QUERY_ANSWERED}");
+        let row = sql("looking for an answer", text).bind(query).optional(self.read()).await?;
         row.map(|row| json(&row.get::<String>("answer_json")?)).transpose()
     }
 
-    /// Forgets a question: nobody waits for its answer any more.
-    pub async fn forget_question(&self, question: i64) -> Result<(), Error> {
-        sql("forgetting a question", "DELETE FROM questions WHERE id = $1").bind(question).run(self.write()).await?;
+    /// Forgets a worker query: nobody waits for its answer any more.
+    pub async fn forget_worker_query(&self, query: i64) -> Result<(), Error> {
+        sql("forgetting a worker query", "DELETE FROM worker_queries WHERE id = $1")
+            .bind(query)
+            .run(self.write())
+            .await?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::Settings;
 use crate::server::Registry;
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, USER_AGENT};
-use database::{NewChange, NewRegistryNotice};
+use database::{NewChange, NewRegistryNotification};
 use registry_client::path_matches;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -101,14 +101,14 @@ impl Source {
 }
 
 impl Settings {
-    /// Returns the notices of an event, one for each endpoint that wants to be told of it.
-    pub(crate) fn notices(
+    /// Returns the notifications of an event, one for each endpoint that wants to be told of it.
+    pub(crate) fn notifications(
         &self,
         kind: EventKind,
         target: &Target,
         source: &Source,
         change: &NewChange,
-    ) -> Vec<NewRegistryNotice> {
+    ) -> Vec<NewRegistryNotification> {
         let wants = |endpoint: &&Endpoint| {
             let patterns = &endpoint.repositories;
             let is_named = patterns.is_empty() || patterns.iter().any(|path| path_matches(path, &target.repository));
@@ -130,14 +130,16 @@ impl Settings {
             "source": { "addr": host },
         });
         let event = event.to_string();
-        endpoints.map(|endpoint| NewRegistryNotice { endpoint: endpoint.name.clone(), event: event.clone() }).collect()
+        endpoints
+            .map(|endpoint| NewRegistryNotification { endpoint: endpoint.name.clone(), event: event.clone() })
+            .collect()
     }
 
     /// Tells of something that changed nothing that is recorded; whoever asked does not wait for it.
-    pub(crate) fn tell(&self, notices: Vec<NewRegistryNotice>) {
-        let Some(database) = self.audit.clone().filter(|_| !notices.is_empty()) else { return };
+    pub(crate) fn tell(&self, notifications: Vec<NewRegistryNotification>) {
+        let Some(database) = self.audit.clone().filter(|_| !notifications.is_empty()) else { return };
         tokio::spawn(async move {
-            if let Err(error) = database.tell_endpoints(&notices).await {
+            if let Err(error) = database.tell_endpoints(&notifications).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "endpoints are not told of an event");
             }
         });
@@ -148,7 +150,7 @@ impl Registry {
     /// Tells endpoints of something that changes nothing that is recorded.
     pub(crate) fn tell(&self, kind: EventKind, target: &Target) {
         if !self.settings.endpoints.is_empty() {
-            self.settings.tell(self.settings.notices(kind, target, &self.source, &self.change()));
+            self.settings.tell(self.settings.notifications(kind, target, &self.source, &self.change()));
         }
     }
 }

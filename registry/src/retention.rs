@@ -81,8 +81,8 @@ async fn record(settings: &Settings, removed: Vec<RemovedTag>) {
         };
         let target =
             Target { digest: Some(change.digest.clone()), ..Target::named(&change.repository, &change.reference) };
-        let notices = settings.notices(EventKind::Delete, &target, &Source::default(), &change);
-        settings.record(change, notices).await;
+        let notifications = settings.notifications(EventKind::Delete, &target, &Source::default(), &change);
+        settings.record(change, notifications).await;
     }
 }
 

@@ -75,8 +75,8 @@ impl Registry {
             digest: target.digest.clone().unwrap_or_default(),
             ..self.change()
         };
-        let notices = self.settings.notices(kind, target, &self.source, &change);
-        self.settings.record(change, notices).await;
+        let notifications = self.settings.notifications(kind, target, &self.source, &change);
+        self.settings.record(change, notifications).await;
     }
 }
 

@@ -44,7 +44,7 @@ fn endpoints_are_told_in_order_also_of_what_happened_while_they_were_away() {
     let told = |path: &str, action: &str| {
         let is_taken =
             |asked: &Asked| body(asked)["events"][0]["action"] == action || body(asked)["data"]["action"] == action;
-        wait_for("a notice", || there.asked("POST", path).into_iter().rfind(is_taken))
+        wait_for("a notification", || there.asked("POST", path).into_iter().rfind(is_taken))
     };
     let push = told("/usual", "push");
     assert_eq!(push.headers["content-type"], "application/vnd.docker.distribution.events.v2+json");

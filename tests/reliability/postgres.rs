@@ -3,7 +3,7 @@
 use crate::support::cluster::Cluster;
 use crate::support::worker_pool::Yard;
 use crate::support::{curl, push_base, wait_for};
-use database::{BuildId, BuildRequest, BuildState, Database, Looked, NewLookup, Question, WatchedImage};
+use database::{BuildId, BuildRequest, BuildState, Database, Looked, NewRulesFetch, WatchedImage, WorkerQuery};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -67,9 +67,9 @@ fn psql(url: &str, sql: &str) -> Result<(), String> {
 /// Asks a worker all that it answers besides building.
 fn answers(yard: &Yard, request: &BuildRequest) {
     let (database, on) = (&yard.database, &yard.tokio);
-    let question = on.block_on(database.ask(&Question::Steps(Box::new(request.clone())))).unwrap();
-    wait_for("the answer to a question", || on.block_on(database.answer_to(question)).unwrap());
-    let lookup = NewLookup {
+    let query = on.block_on(database.ask(&WorkerQuery::Steps(Box::new(request.clone())))).unwrap();
+    wait_for("the answer to a worker query", || on.block_on(database.answer_to(query)).unwrap());
+    let rules_fetch = NewRulesFetch {
         repository: request.repository.clone(),
         clone_url: request.spec.clone_url.clone(),
         git_ref: request.spec.git_ref.clone(),
@@ -79,8 +79,8 @@ fn answers(yard: &Yard, request: &BuildRequest) {
         path: "slipway.toml".to_owned(),
         rule: None,
     };
-    on.block_on(database.add_lookup(&lookup)).unwrap();
-    wait_for("the answer of a lookup", || on.block_on(database.answered_lookups(1)).unwrap().pop());
+    on.block_on(database.add_rules_fetch(&rules_fetch)).unwrap();
+    wait_for("the answer of a rules fetch", || on.block_on(database.answered_rules_fetches(1)).unwrap().pop());
     let looked = Looked { repository: request.repository.clone(), clone_url: request.spec.clone_url.clone() };
     on.block_on(database.look_at(&[looked], Duration::from_secs(300), true)).unwrap();
     wait_for("a look", || on.block_on(database.answered_ref_polls(1)).unwrap().pop());

@@ -2,10 +2,10 @@
 
 use crate::support::wait_for;
 use crate::support::worker_pool::{Yard, git};
-use database::{LookupResult, NewLookup, Trigger};
+use database::{NewRulesFetch, RulesFetchResult, Trigger};
 
-fn looked_up(yard: &Yard, commit: &str, path: &str) -> LookupResult {
-    let lookup = NewLookup {
+fn looked_up(yard: &Yard, commit: &str, path: &str) -> RulesFetchResult {
+    let rules_fetch = NewRulesFetch {
         repository: "team/app".to_owned(),
         clone_url: format!("http://{}/app.git", yard.git),
         git_ref: "refs/heads/main".to_owned(),
@@ -15,16 +15,16 @@ fn looked_up(yard: &Yard, commit: &str, path: &str) -> LookupResult {
         path: path.to_owned(),
         rule: None,
     };
-    let id = yard.tokio.block_on(yard.database.add_lookup(&lookup)).unwrap();
+    let id = yard.tokio.block_on(yard.database.add_rules_fetch(&rules_fetch)).unwrap();
     wait_for("an answer", || {
-        let answered = yard.tokio.block_on(yard.database.answered_lookups(100)).unwrap();
+        let answered = yard.tokio.block_on(yard.database.answered_rules_fetches(100)).unwrap();
         answered.into_iter().find(|answer| answer.id == id).map(|answer| answer.result)
     })
 }
 
-fn code(result: LookupResult) -> (String, String) {
+fn code(result: RulesFetchResult) -> (String, String) {
     match result {
-        LookupResult::Failed(reason) => (reason.code, reason.message),
+        RulesFetchResult::Failed(reason) => (reason.code, reason.message),
         other => panic!("{other:?}"),
     }
 }
@@ -39,11 +39,11 @@ fn rules_are_read_at_the_commit_and_only_from_a_small_regular_file() {
     std::os::unix::fs::symlink("/etc/passwd", yard.path("work/link.toml")).unwrap();
     std::fs::write(yard.path("work/binary.toml"), [0xff, 0xfe, 0x00]).unwrap();
     let new = yard.commit(&[("slipway.toml", "version = 2\n"), ("large.toml", &large)]);
-    assert_eq!(looked_up(&yard, &old, "slipway.toml"), LookupResult::Text("version = 1\n".to_owned()));
-    assert_eq!(looked_up(&yard, &new, "slipway.toml"), LookupResult::Text("version = 2\n".to_owned()));
-    assert_eq!(looked_up(&yard, &new, "deep/rules.toml"), LookupResult::Text("x".to_owned()));
-    assert_eq!(looked_up(&yard, &new, "../../etc/passwd"), LookupResult::Missing);
-    assert_eq!(looked_up(&yard, &new, "none.toml"), LookupResult::Missing);
+    assert_eq!(looked_up(&yard, &old, "slipway.toml"), RulesFetchResult::Text("version = 1\n".to_owned()));
+    assert_eq!(looked_up(&yard, &new, "slipway.toml"), RulesFetchResult::Text("version = 2\n".to_owned()));
+    assert_eq!(looked_up(&yard, &new, "deep/rules.toml"), RulesFetchResult::Text("x".to_owned()));
+    assert_eq!(looked_up(&yard, &new, "../../etc/passwd"), RulesFetchResult::Missing);
+    assert_eq!(looked_up(&yard, &new, "none.toml"), RulesFetchResult::Missing);
     for (path, expected) in [
         ("large.toml", "307200 bytes"),
         ("link.toml", "not a regular file"),

@@ -23,7 +23,7 @@ pub use background::links::follow_links;
 pub use background::missed_pushes::find_missed_pushes;
 pub use background::notify::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};
 pub use background::pull_comments::publish_pull_comments;
-pub use background::registry_notices::notify_endpoints;
+pub use background::registry_notifications::notify_endpoints;
 pub use background::retention::run_retention;
 pub use background::rules_fetch::expand_fetched_rules;
 pub use background::schedules::run_schedules;

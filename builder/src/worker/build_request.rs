@@ -1,4 +1,4 @@
-//! From a build's row in the database to what the builder is asked for: the same for an attempt and for a question.
+//! From a build's row in the database to what the builder is asked for: the same for an attempt and for a worker query.
 
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;

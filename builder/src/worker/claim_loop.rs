@@ -1,20 +1,20 @@
-//! Claims builds, lookups and questions, each of which has a thread of its own.
+//! Claims builds, rules fetches and worker queries, each of which has a thread of its own.
 
 use super::fd_budget::FdBudget;
 use super::lease::LeaseClock;
 use super::settings::Settings;
 use super::stop::Stop;
-use super::{attempt, garbage, janitor, lookup, query, reconcile};
+use super::{attempt, garbage, janitor, query, reconcile, rules_fetch};
 use crate::Services;
 use crate::semaphore::Semaphore;
 use runtime::CancellationToken;
 use std::thread::Scope;
 use std::time::Duration;
 
-/// Lookups that are answered at once, besides the builds.
-const LOOKUPS: usize = 2;
-/// Questions that are answered at once, besides these.
-const QUESTIONS: usize = 2;
+/// RulesFetches that are answered at once, besides the builds.
+const RULES_FETCHES: usize = 2;
+/// Worker queries that are answered at once, besides these.
+const WORKER_QUERIES: usize = 2;
 /// How long one wait for work may take; after it the worker checks whether it is to stop.
 const WAIT: Duration = Duration::from_millis(500);
 /// How long to wait when there is work that this worker cannot have now.
@@ -27,14 +27,14 @@ pub fn work(services: &Services, settings: &Settings, stop: &Stop) {
     services.sandbox.network.begin_lookups();
     janitor::sweep(services);
     garbage::recover(services);
-    let (builds, lookups) = (Semaphore::new(settings.builds.max(1)), Semaphore::new(LOOKUPS));
+    let (builds, rules_fetches) = (Semaphore::new(settings.builds.max(1)), Semaphore::new(RULES_FETCHES));
     let worker = Worker {
         services,
         settings,
         stop,
         builds,
-        lookups,
-        questions: Semaphore::new(QUESTIONS),
+        rules_fetches,
+        worker_queries: Semaphore::new(WORKER_QUERIES),
         fds: FdBudget::default(),
     };
     let ends = CancellationToken::new();
@@ -55,8 +55,8 @@ struct Worker<'a> {
     settings: &'a Settings,
     stop: &'a Stop,
     builds: Semaphore,
-    lookups: Semaphore,
-    questions: Semaphore,
+    rules_fetches: Semaphore,
+    worker_queries: Semaphore,
     fds: FdBudget,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Worker<'a> {
 
     /// Claims one of each kind; tells whether there was any.
     fn claim_any<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
-        Ok(self.claim_lookup(scope)? | self.claim_build(scope)? | self.claim_question(scope)?)
+        Ok(self.claim_rules_fetch(scope)? | self.claim_build(scope)? | self.claim_worker_query(scope)?)
     }
 
     fn claim_build<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
@@ -115,19 +115,19 @@ impl<'a> Worker<'a> {
         Ok(true)
     }
 
-    fn claim_lookup<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
-        let Some(permit) = self.lookups.try_acquire() else { return Ok(false) };
-        let claim = self.services.tokio.block_on(self.services.database.claim_lookup(&self.settings.name))?;
+    fn claim_rules_fetch<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
+        let Some(permit) = self.rules_fetches.try_acquire() else { return Ok(false) };
+        let claim = self.services.tokio.block_on(self.services.database.claim_rules_fetch(&self.settings.name))?;
         let Some(claim) = claim else { return Ok(false) };
         scope.spawn(move || {
-            lookup::answer(self.services, self.settings, claim, self.stop);
+            rules_fetch::answer(self.services, self.settings, claim, self.stop);
             drop(permit);
         });
         Ok(true)
     }
-    fn claim_question<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
-        let Some(permit) = self.questions.try_acquire() else { return Ok(false) };
-        let claim = self.services.tokio.block_on(self.services.database.claim_question())?;
+    fn claim_worker_query<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<bool, database::Error> {
+        let Some(permit) = self.worker_queries.try_acquire() else { return Ok(false) };
+        let claim = self.services.tokio.block_on(self.services.database.claim_worker_query())?;
         let Some(claim) = claim else { return Ok(false) };
         scope.spawn(move || {
             query::answer(self.services, self.settings, &claim);

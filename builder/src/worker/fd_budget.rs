@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Files that one build may have open besides those of the worker: layers, sockets of its sandbox and of registries.
 const FILES: usize = 128;
-/// Files that the worker itself has open: its database, its log, the connections of lookups.
+/// Files that the worker itself has open: its database, its log, the connections of rules fetches.
 const OWN_FILES: usize = 64;
 
 /// Keeps builds within the limit of open files, and logs when it is reached.

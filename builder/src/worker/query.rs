@@ -7,62 +7,64 @@ use super::build_request::{Limits, RequestBuilder};
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
 use super::source::{Place, fetch};
-use super::{disk, explain, image, lookup, rights};
+use super::{disk, explain, image, rights, rules_fetch};
 use crate::event::{Event, Observer};
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services, Unordered};
 use database::{
     Answer, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, ImageContents, ImageDifference,
-    LookupResult, NewLookup, Question, QuestionClaim, Reason,
+    NewRulesFetch, Reason, RulesFetchResult, WorkerQuery, WorkerQueryClaim,
 };
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Answers the question of `claim`, as long as somebody waits for it.
-pub(crate) fn answer(services: &Services, settings: &Settings, claim: &QuestionClaim) {
+/// Answers the worker query of `claim`, as long as somebody waits for it.
+pub(crate) fn answer(services: &Services, settings: &Settings, claim: &WorkerQueryClaim) {
     let began = Instant::now();
-    let answer = match &claim.question {
-        Question::Rules(lookup) => Answer::Rules(rules(TaskContext { services, settings }, lookup, claim.patience)),
-        Question::Steps(request) => Answer::Steps(dry_run(services, settings, request, claim)),
-        Question::Explain { build, against } => {
+    let answer = match &claim.query {
+        WorkerQuery::Rules(rules_fetch) => {
+            Answer::Rules(rules(TaskContext { services, settings }, rules_fetch, claim.patience))
+        }
+        WorkerQuery::Steps(request) => Answer::Steps(dry_run(services, settings, request, claim)),
+        WorkerQuery::Explain { build, against } => {
             Answer::Explained(explained(TaskContext { services, settings }, build, against, claim))
         }
-        Question::Image(part) => {
+        WorkerQuery::Image(part) => {
             let expired = Expiry::after(services, claim.patience);
             let found = image::contents(TaskContext { services, settings }, part, &expired.cancel);
             let failed = |error| ImageContents { failure: Some(reason(&error)), ..ImageContents::default() };
             Answer::Image(Box::new(found.unwrap_or_else(failed)))
         }
-        Question::Compare(pair) => {
+        WorkerQuery::Compare(pair) => {
             let expired = Expiry::after(services, claim.patience);
             let found = image::compared(TaskContext { services, settings }, pair, &expired.cancel);
             let failed = |error| ImageDifference { failure: Some(reason(&error)), ..ImageDifference::default() };
             Answer::Compared(Box::new(found.unwrap_or_else(failed)))
         }
-        Question::Disk { clean } => Answer::Disk(disk::measure(TaskContext { services, settings }, *clean)),
+        WorkerQuery::Disk { clean } => Answer::Disk(disk::measure(TaskContext { services, settings }, *clean)),
     };
     let duration_ms = began.elapsed().as_millis();
-    match services.tokio.block_on(services.database.answer_question(claim, &answer)) {
-        Ok(()) => tracing::info!(question = claim.id, duration_ms, "a worker query was answered"),
+    match services.tokio.block_on(services.database.answer_worker_query(claim, &answer)) {
+        Ok(()) => tracing::info!(query = claim.id, duration_ms, "a worker query was answered"),
         Err(error) => {
-            tracing::warn!(question = claim.id, error = &error as &dyn std::error::Error, "an answer cannot be written")
+            tracing::warn!(query = claim.id, error = &error as &dyn std::error::Error, "an answer cannot be written")
         }
     }
 }
 
-fn rules(context: TaskContext<'_>, lookup: &NewLookup, patience: Duration) -> FoundRules {
-    lookup::find(context, lookup, patience).unwrap_or_else(|error| {
+fn rules(context: TaskContext<'_>, rules_fetch: &NewRulesFetch, patience: Duration) -> FoundRules {
+    rules_fetch::find(context, rules_fetch, patience).unwrap_or_else(|error| {
         let error = Error::source(error);
-        FoundRules { commit: None, result: LookupResult::Failed(reason(&error)) }
+        FoundRules { commit: None, result: RulesFetchResult::Failed(reason(&error)) }
     })
 }
 
-fn explained(context: TaskContext<'_>, build: &BuildId, against: &BuildId, claim: &QuestionClaim) -> Explained {
+fn explained(context: TaskContext<'_>, build: &BuildId, against: &BuildId, claim: &WorkerQueryClaim) -> Explained {
     let TaskContext { services, settings } = context;
     let expired = Expiry::after(services, claim.patience);
-    let name = format!("question-{}", claim.id);
+    let name = format!("query-{}", claim.id);
     let asked = explain::Asked { cancel: &expired.cancel, patience: claim.patience, name: &name };
     explain::explain(services, settings, build, against, &asked).unwrap_or_else(|error| {
         let failure = Some(reason(&error));
@@ -70,7 +72,7 @@ fn explained(context: TaskContext<'_>, build: &BuildId, against: &BuildId, claim
     })
 }
 
-fn dry_run(services: &Services, settings: &Settings, request: &BuildRequest, claim: &QuestionClaim) -> DryRun {
+fn dry_run(services: &Services, settings: &Settings, request: &BuildRequest, claim: &WorkerQueryClaim) -> DryRun {
     let warnings = Warnings::default();
     let mut foreseen = DryRun::default();
     if let Err(error) = look(services, settings, request, claim, &warnings, &mut foreseen) {
@@ -84,7 +86,7 @@ fn look(
     services: &Services,
     settings: &Settings,
     request: &BuildRequest,
-    claim: &QuestionClaim,
+    claim: &WorkerQueryClaim,
     warnings: &Warnings,
     foreseen: &mut DryRun,
 ) -> Result<(), Error> {
@@ -98,7 +100,7 @@ fn look(
     super::source::warn(&tree, request, warnings);
     let request = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
     let limits = Limits::of(settings, &request.spec);
-    let attempt = format!("question-{}", claim.id);
+    let attempt = format!("query-{}", claim.id);
     let (request, trace) = (&request, &trace);
     let builder = RequestBuilder { services, settings, request, limits, cancel, attempt: &attempt, trace };
     let request = builder.request(&tree, None, &BTreeMap::new(), Box::new(Unordered))?;

@@ -1,4 +1,4 @@
-//! The commit that a build or a lookup is about.
+//! The commit that a build or a rules fetch is about.
 
 use super::context::{Deadline, TaskContext};
 use crate::event::{Event, Observer};

@@ -12,7 +12,7 @@ use crate::model::build_request::BuildRequest;
 use crate::model::delivery::{Accepted, NewDelivery};
 use crate::model::json::{json, to_json};
 use crate::model::ref_name::RefName;
-use crate::model::rules_fetch::NewLookup;
+use crate::model::rules_fetch::NewRulesFetch;
 use crate::outbox::commit_status;
 use crate::queue::cancel::close;
 use crate::queue::enqueue::{NewBuilds, Origin};
@@ -39,16 +39,16 @@ pub struct IdempotencyKey {
 impl Database {
     /// Stores a delivery with its builds, or finds those of the same delivery or body. On disk when it returns.
     ///
-    /// With a `lookup` the builds are not known yet: a worker reads the repository's own rules first.
+    /// With a `rules_fetch` the builds are not known yet: a worker reads the repository's own rules first.
     pub async fn accept(
         &self,
         delivery: &NewDelivery,
         requests: &[BuildRequest],
-        lookup: Option<&NewLookup>,
+        rules_fetch: Option<&NewRulesFetch>,
     ) -> Result<Accepted, Error> {
-        let (delivery, requests, lookup) = (delivery.clone(), requests.to_vec(), lookup.cloned());
+        let (delivery, requests, rules_fetch) = (delivery.clone(), requests.to_vec(), rules_fetch.cloned());
         let source = if delivery.is_replay { Source::Replayed } else { Source::Told };
-        self.store_together(Delivered { delivery, requests, lookup, source }).await
+        self.store_together(Delivered { delivery, requests, rules_fetch, source }).await
     }
 
     /// Stores builds that somebody asked for by hand; the same key with the same body finds them again.
@@ -148,8 +148,8 @@ impl Database {
             builds.write(transaction).await?;
             close(transaction, RefName { repository: &delivery.repository, git_ref }).await?;
         }
-        if let Some(lookup) = &one.lookup {
-            self.insert_lookup(transaction, Some(id), lookup).await?;
+        if let Some(rules_fetch) = &one.rules_fetch {
+            self.insert_rules_fetch(transaction, Some(id), rules_fetch).await?;
         }
         Ok(Accepted::New(builds.add(transaction, &origin, &one.requests).await?))
     }
@@ -244,7 +244,7 @@ async fn known(transaction: &mut Transaction, delivery: &NewDelivery) -> Result<
             if same_id.is_some() {
                 again.delivery = format!("{}-{}", delivery.delivery, BuildId::at(transaction.now_ms).as_str());
             }
-            let one = Delivered { delivery: again, requests: Vec::new(), lookup: None, source: Source::Told };
+            let one = Delivered { delivery: again, requests: Vec::new(), rules_fetch: None, source: Source::Told };
             let rows = insert_deliveries(transaction, std::slice::from_ref(&one)).await?;
             if let Some(id) = rows.into_iter().next().flatten() {
                 return Ok(Known::News(id));

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::model::build_request::BuildRequest;
 use crate::model::delivery::{Accepted, NewDelivery};
-use crate::model::rules_fetch::NewLookup;
+use crate::model::rules_fetch::NewRulesFetch;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
@@ -15,7 +15,7 @@ const MAX_BATCH: usize = 128;
 pub(crate) struct Delivered {
     pub delivery: NewDelivery,
     pub requests: Vec<BuildRequest>,
-    pub lookup: Option<NewLookup>,
+    pub rules_fetch: Option<NewRulesFetch>,
     pub source: Source,
 }
 

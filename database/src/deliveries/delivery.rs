@@ -128,7 +128,7 @@ impl Database {
 
 fn select() -> String {
     format!(
-        "SELECT {}, EXISTS (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state <> {FETCH_EXPANDED}) AS is_pending \
+        "SELECT {}, EXISTS (SELECT 1 FROM rules_fetches l WHERE l.delivery_id = d.id AND l.state <> {FETCH_EXPANDED}) AS is_pending \
          FROM deliveries d",
         DeliveryRow::COLUMNS
     )

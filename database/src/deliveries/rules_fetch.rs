@@ -1,6 +1,6 @@
-//! Lookups: a repository's own rules are read by a worker, at the pushed commit, before its builds are known.
+//! RulesFetches: a repository's own rules are read by a worker, at the pushed commit, before its builds are known.
 //!
-//! The service that accepts a push runs no git: it stores a lookup, a worker answers it, and the service turns the answer
+//! The service that accepts a push runs no git: it stores a rules fetch, a worker answers it, and the service turns the answer
 //! into builds.
 
 use crate::access::redaction::redact;
@@ -11,7 +11,7 @@ use crate::model::build::Reason;
 use crate::model::build_id::BuildId;
 use crate::model::build_request::BuildRequest;
 use crate::model::json::{json, to_json};
-use crate::model::rules_fetch::NewLookup;
+use crate::model::rules_fetch::NewRulesFetch;
 use crate::model::trigger::Trigger;
 use crate::outbox::{commit_status, rules_status};
 use crate::queue::enqueue::Origin;
@@ -23,13 +23,13 @@ use crate::sql::states::{FETCH_ANSWERED, FETCH_CLAIMED, FETCH_EXPANDED, FETCH_OP
 use crate::sql::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 
-/// A worker's lease on a lookup.
+/// A worker's lease on a rules fetch.
 #[derive(Debug)]
-pub struct LookupClaim {
+pub struct RulesFetchClaim {
     /// Its row.
     pub id: i64,
     /// The file and commit to read.
-    pub lookup: NewLookup,
+    pub rules_fetch: NewRulesFetch,
     /// Number of this attempt, from 1.
     pub attempt: i64,
 }
@@ -37,7 +37,7 @@ pub struct LookupClaim {
 /// The file that a worker found, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LookupResult {
+pub enum RulesFetchResult {
     /// The file.
     Text(String),
     /// The commit has no such file.
@@ -46,57 +46,57 @@ pub enum LookupResult {
     Failed(Reason),
 }
 
-/// A lookup that waits to be turned into builds.
+/// A rules fetch that waits to be turned into builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnsweredLookup {
+pub struct AnsweredRulesFetch {
     /// Its row.
     pub id: i64,
     /// The file and commit that were asked for.
-    pub lookup: NewLookup,
+    pub rules_fetch: NewRulesFetch,
     /// The worker's result.
-    pub result: LookupResult,
+    pub result: RulesFetchResult,
 }
 
 impl Database {
-    /// Stores a lookup that no delivery asks for (a trigger by hand, a schedule); returns its row.
-    pub async fn add_lookup(&self, lookup: &NewLookup) -> Result<i64, Error> {
+    /// Stores a rules fetch that no delivery asks for (a trigger by hand, a schedule); returns its row.
+    pub async fn add_rules_fetch(&self, rules_fetch: &NewRulesFetch) -> Result<i64, Error> {
         let mut transaction = self.begin().await?;
-        let id = self.insert_lookup(&mut transaction, None, lookup).await?;
-        transaction.commit("storing a lookup").await?;
+        let id = self.insert_rules_fetch(&mut transaction, None, rules_fetch).await?;
+        transaction.commit("storing a rules fetch").await?;
         Ok(id)
     }
 
-    pub(crate) async fn insert_lookup(
+    pub(crate) async fn insert_rules_fetch(
         &self,
         transaction: &mut Transaction,
         delivery: Option<i64>,
-        lookup: &NewLookup,
+        rules_fetch: &NewRulesFetch,
     ) -> Result<i64, Error> {
         let row = sql(
-            "storing a lookup",
-            format!("INSERT INTO lookups (delivery_id, lookup_json, state) VALUES ($1, $2, {FETCH_OPEN}) RETURNING id"),
+            "storing a rules fetch",
+            format!("INSERT INTO rules_fetches (delivery_id, rules_fetch_json, state) VALUES ($1, $2, {FETCH_OPEN}) RETURNING id"),
         )
         .bind(delivery)
-        .bind(to_json(lookup)?)
+        .bind(to_json(rules_fetch)?)
         .one(transaction.on())
         .await?;
         transaction.announce_work();
         row.get("id")
     }
 
-    /// Gives `worker` the oldest lookup that nobody has.
-    pub async fn claim_lookup(&self, worker: &str) -> Result<Option<LookupClaim>, Error> {
-        let doing = "claiming a lookup";
-        if !self.has_open_lookup().await? {
+    /// Gives `worker` the oldest rules fetch that nobody has.
+    pub async fn claim_rules_fetch(&self, worker: &str) -> Result<Option<RulesFetchClaim>, Error> {
+        let doing = "claiming a rules fetch";
+        if !self.has_open_rules_fetch().await? {
             return Ok(None);
         }
         let mut transaction = self.begin().await?;
         schema::confirm(transaction.on()).await?;
         let row = sql(
             doing,
-            format!("UPDATE lookups SET state = {FETCH_CLAIMED}, attempt = attempt + 1, worker = $1, lease_until_ms = $2 WHERE id = \
-             (SELECT id FROM lookups WHERE state = {FETCH_OPEN} ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) \
-             RETURNING id, lookup_json, attempt"),
+            format!("UPDATE rules_fetches SET state = {FETCH_CLAIMED}, attempt = attempt + 1, worker = $1, lease_until_ms = $2 WHERE id = \
+             (SELECT id FROM rules_fetches WHERE state = {FETCH_OPEN} ORDER BY id LIMIT 1 /*+FOR UPDATE SKIP LOCKED*/) \
+             RETURNING id, rules_fetch_json, attempt"),
         )
         .bind(worker)
         .bind(transaction.now_ms + millis(self.settings.lease))
@@ -104,26 +104,26 @@ impl Database {
         .await?;
         let Some(row) = row else { return Ok(None) };
         transaction.commit(doing).await?;
-        Ok(Some(LookupClaim {
+        Ok(Some(RulesFetchClaim {
             id: row.get("id")?,
-            lookup: json(&row.get::<String>("lookup_json")?)?,
+            rules_fetch: json(&row.get::<String>("rules_fetch_json")?)?,
             attempt: row.get("attempt")?,
         }))
     }
 
     /// Writes what the worker found.
-    pub async fn finish_lookup(&self, claim: LookupClaim, result: &LookupResult) -> Result<(), Error> {
+    pub async fn finish_rules_fetch(&self, claim: RulesFetchClaim, result: &RulesFetchResult) -> Result<(), Error> {
         let shown = match result {
-            LookupResult::Failed(reason) => {
+            RulesFetchResult::Failed(reason) => {
                 let message = redact(&reason.message).into_owned();
-                &LookupResult::Failed(Reason { message, ..reason.clone() })
+                &RulesFetchResult::Failed(Reason { message, ..reason.clone() })
             }
             other => other,
         };
         let written = sql(
-            "answering a lookup",
+            "answering a rules fetch",
             format!(
-                "UPDATE lookups SET state = {FETCH_ANSWERED}, worker = NULL, lease_until_ms = NULL, answer_json = $3 \
+                "UPDATE rules_fetches SET state = {FETCH_ANSWERED}, worker = NULL, lease_until_ms = NULL, answer_json = $3 \
              WHERE id = $1 AND attempt = $2 AND state = {FETCH_CLAIMED}"
             ),
         )
@@ -135,40 +135,40 @@ impl Database {
         if written == 0 { Err(Error::LeaseLost) } else { Ok(()) }
     }
 
-    /// Returns lookups that were answered and are no builds yet, oldest first.
-    pub async fn answered_lookups(&self, limit: u32) -> Result<Vec<AnsweredLookup>, Error> {
+    /// Returns rules fetches that were answered and are no builds yet, oldest first.
+    pub async fn answered_rules_fetches(&self, limit: u32) -> Result<Vec<AnsweredRulesFetch>, Error> {
         let rows = sql(
-            "reading lookups",
+            "reading rules fetches",
             format!(
-                "SELECT id, lookup_json, answer_json FROM lookups WHERE state = {FETCH_ANSWERED} ORDER BY id LIMIT $1"
+                "SELECT id, rules_fetch_json, answer_json FROM rules_fetches WHERE state = {FETCH_ANSWERED} ORDER BY id LIMIT $1"
             ),
         )
         .bind(i64::from(limit))
         .all(self.read())
         .await?;
         let read = |row: &Row| {
-            let (lookup, result) =
-                (json(&row.get::<String>("lookup_json")?)?, json(&row.get::<String>("answer_json")?)?);
-            Ok(AnsweredLookup { id: row.get("id")?, lookup, result })
+            let (rules_fetch, result) =
+                (json(&row.get::<String>("rules_fetch_json")?)?, json(&row.get::<String>("answer_json")?)?);
+            Ok(AnsweredRulesFetch { id: row.get("id")?, rules_fetch, result })
         };
         rows.iter().map(read).collect()
     }
 
-    /// Stores the builds that follow from an answered lookup, at the place of its push; `None` if another did it before.
+    /// Stores the builds that follow from an answered rules fetch, at the place of its push; `None` if another did it before.
     ///
     /// If nothing is built, `ignored` and `explain` tell why, as with a delivery.
-    pub async fn expand_lookup(
+    pub async fn expand_rules_fetch(
         &self,
         id: i64,
         requests: &[BuildRequest],
         ignored: Option<&str>,
         explain: &[String],
     ) -> Result<Option<Vec<BuildId>>, Error> {
-        let doing = "expanding a lookup";
+        let doing = "expanding a rules fetch";
         let mut transaction = self.begin_accepting().await?;
         let row = sql(
             doing,
-            format!("UPDATE lookups SET state = {FETCH_EXPANDED} WHERE id = $1 AND state = {FETCH_ANSWERED} RETURNING delivery_id, lookup_json"),
+            format!("UPDATE rules_fetches SET state = {FETCH_EXPANDED} WHERE id = $1 AND state = {FETCH_ANSWERED} RETURNING delivery_id, rules_fetch_json"),
         )
         .bind(id)
         .optional(transaction.on())
@@ -182,12 +182,12 @@ impl Database {
             .run(transaction.on())
             .await?;
         if ignored == Some("rules_invalid") {
-            let lookup: NewLookup = json(&row.get::<String>("lookup_json")?)?;
+            let rules_fetch: NewRulesFetch = json(&row.get::<String>("rules_fetch_json")?)?;
             // A pull request is about its own commit, though the rules are those of another branch.
-            let pull = lookup.trigger.pull_request().map(|pull| pull.commit.clone());
-            if let Some(commit) = pull.or(lookup.commit) {
+            let pull = rules_fetch.trigger.pull_request().map(|pull| pull.commit.clone());
+            if let Some(commit) = pull.or(rules_fetch.commit) {
                 let what = explain.first().map_or("its own rules cannot be used", String::as_str);
-                rules_status::write_commit_status(&mut transaction, &lookup.repository, &commit, what).await?;
+                rules_status::write_commit_status(&mut transaction, &rules_fetch.repository, &commit, what).await?;
             }
         }
         let origin = Origin { delivery, push: push_of(&mut transaction, delivery).await? };
@@ -201,42 +201,44 @@ impl Database {
         Ok(Some(builds))
     }
 
-    pub(crate) async fn has_open_lookup(&self) -> Result<bool, Error> {
-        let text = format!("SELECT id FROM lookups WHERE state = {FETCH_OPEN} LIMIT 1");
-        Ok(sql("looking for a lookup", text).optional(self.read()).await?.is_some())
+    pub(crate) async fn has_open_rules_fetch(&self) -> Result<bool, Error> {
+        let text = format!("SELECT id FROM rules_fetches WHERE state = {FETCH_OPEN} LIMIT 1");
+        Ok(sql("looking for a rules fetch", text).optional(self.read()).await?.is_some())
     }
 
-    /// Takes lookups back whose worker has not answered in time.
-    pub(crate) async fn expire_lookups(&self, now_ms: i64) -> Result<(), Error> {
-        self.take_lookups_back("lease_until_ms <= CAST($3 AS BIGINT)", &now_ms.to_string()).await
+    /// Takes rules fetches back whose worker has not answered in time.
+    pub(crate) async fn expire_rules_fetches(&self, now_ms: i64) -> Result<(), Error> {
+        self.take_rules_fetches_back("lease_until_ms <= CAST($3 AS BIGINT)", &now_ms.to_string()).await
     }
 
-    /// Takes the lookups of a worker back that is known to be dead.
-    pub(crate) async fn release_lookups(&self, worker: &str) -> Result<(), Error> {
-        self.take_lookups_back("worker = $3", worker).await
+    /// Takes the rules fetches of a worker back that is known to be dead.
+    pub(crate) async fn release_rules_fetches(&self, worker: &str) -> Result<(), Error> {
+        self.take_rules_fetches_back("worker = $3", worker).await
     }
 
-    /// Opens lookups again; one whose worker was lost too often is answered with that.
-    async fn take_lookups_back(&self, which: &str, value: &str) -> Result<(), Error> {
+    /// Opens rules fetches again; one whose worker was lost too often is answered with that.
+    async fn take_rules_fetches_back(&self, which: &str, value: &str) -> Result<(), Error> {
         let reason = Reason {
             code: "crashed_worker".to_owned(),
             message: "the worker was lost while it read the rules".to_owned(),
         };
         let text = format!(
-            "UPDATE lookups SET worker = NULL, lease_until_ms = NULL, \
+            "UPDATE rules_fetches SET worker = NULL, lease_until_ms = NULL, \
              state = CASE WHEN attempt < $1 THEN {FETCH_OPEN} ELSE {FETCH_ANSWERED} END, \
              answer_json = CASE WHEN attempt < $1 THEN NULL ELSE $2 END WHERE state = {FETCH_CLAIMED} AND {which}"
         );
-        let doing = "taking lookups back";
-        let held =
-            format!("SELECT id FROM lookups WHERE state = {FETCH_CLAIMED} AND {} LIMIT 1", which.replace("$3", "$1"));
+        let doing = "taking rules fetches back";
+        let held = format!(
+            "SELECT id FROM rules_fetches WHERE state = {FETCH_CLAIMED} AND {} LIMIT 1",
+            which.replace("$3", "$1")
+        );
         if sql(doing, held).bind(value).optional(self.read()).await?.is_none() {
             return Ok(());
         }
         let mut transaction = self.begin().await?;
         sql(doing, text)
             .bind(self.settings.attempts)
-            .bind(to_json(&LookupResult::Failed(reason))?)
+            .bind(to_json(&RulesFetchResult::Failed(reason))?)
             .bind(value)
             .run(transaction.on())
             .await?;

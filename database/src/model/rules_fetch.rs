@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A repository's own rules, to be read by a worker from the pushed commit before its builds are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewLookup {
+pub struct NewRulesFetch {
     /// `namespace/name` of the repository in the configuration.
     pub repository: String,
     /// URL the commit is fetched from.

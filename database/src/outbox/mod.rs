@@ -2,7 +2,7 @@
 
 pub(crate) mod commit_status;
 pub(crate) mod pull_comment;
-pub(crate) mod registry_notice;
+pub(crate) mod registry_notification;
 pub(crate) mod retry;
 pub(crate) mod rules_status;
 pub(crate) mod status_refusal;

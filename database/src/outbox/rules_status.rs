@@ -56,7 +56,7 @@ impl Database {
     pub async fn own_rules_problem(&self, repository: &str) -> Result<Option<String>, Error> {
         let text = format!(
             "SELECT ignored, explain_json FROM deliveries d WHERE repository = $1 AND EXISTS \
-                    (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id AND l.state = {FETCH_EXPANDED}) ORDER BY id DESC LIMIT 1"
+                    (SELECT 1 FROM rules_fetches l WHERE l.delivery_id = d.id AND l.state = {FETCH_EXPANDED}) ORDER BY id DESC LIMIT 1"
         );
         let row = sql("reading the newest own rules", text).bind(repository).optional(self.read()).await?;
         let Some(row) = row else { return Ok(None) };

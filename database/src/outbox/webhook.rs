@@ -1,4 +1,4 @@
-//! Webhooks of repositories: which there are, and the notices for them, written with the change of state that they tell of.
+//! Webhooks of repositories: which there are, and the notifications for them, written with the change of state that they tell of.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::model::build_state::BuildState;
 use crate::model::json::json;
 use crate::sql::columns::build_id;
 use crate::sql::statement::{Row, sql};
-use crate::sql::states::{NOTICE_PENDING, QUEUED, States};
+use crate::sql::states::{NOTIFICATION_PENDING, QUEUED, States};
 use crate::sql::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 
@@ -204,13 +204,13 @@ async fn had_failed(transaction: &mut Transaction, build: &BuildId) -> Result<bo
     Ok(before.is_some_and(|state| state != BuildState::Succeeded.as_str()))
 }
 
-/// Writes a notice; what a webhook was told of a build it is not told again.
+/// Writes a notification; what a webhook was told of a build it is not told again.
 async fn insert(transaction: &mut Transaction, to: &Listener, event: Event, tag: &str) -> Result<(), Error> {
     let now = transaction.now_ms;
     sql(
-        "writing a notice",
-        format!("INSERT INTO notices (id, repository, webhook, build_id, event, tag, state, created_ms, due_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, {NOTICE_PENDING}, $7, $7) ON CONFLICT (build_id, webhook, event, tag) DO NOTHING"),
+        "writing a notification",
+        format!("INSERT INTO notifications (id, repository, webhook, build_id, event, tag, state, created_ms, due_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, {NOTIFICATION_PENDING}, $7, $7) ON CONFLICT (build_id, webhook, event, tag) DO NOTHING"),
     )
     .bind(new_id("ntc", now))
     .bind(&to.repository)

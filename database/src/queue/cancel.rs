@@ -7,7 +7,7 @@ use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::model::json::{json, to_json};
 use crate::model::ref_name::RefName;
-use crate::model::rules_fetch::NewLookup;
+use crate::model::rules_fetch::NewRulesFetch;
 use crate::outbox::{commit_status, pull_comment};
 use crate::queue::finish::cancelled;
 use crate::sql::statement::sql;
@@ -40,19 +40,19 @@ impl Database {
 /// The reason of builds that ended because their pull request was closed.
 const CLOSED: &str = "its pull request was closed";
 
-/// Ends the queued builds of a pull request that was closed, and the lookups that would become more; what runs goes on.
+/// Ends the queued builds of a pull request that was closed, and the rules fetches that would become more; what runs goes on.
 pub(crate) async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Result<(), Error> {
     let doing = "closing a pull request";
     let text = format!(
-        "SELECT id, lookup_json FROM lookups WHERE state IN ({FETCH_OPEN}, {FETCH_CLAIMED}, {FETCH_ANSWERED}) \
+        "SELECT id, rules_fetch_json FROM rules_fetches WHERE state IN ({FETCH_OPEN}, {FETCH_CLAIMED}, {FETCH_ANSWERED}) \
                 AND delivery_id IN (SELECT id FROM deliveries WHERE repository = $1) ORDER BY id"
     );
     for row in sql(doing, text).bind(of.repository).all(transaction.on()).await? {
-        let lookup: NewLookup = json(&row.get::<String>("lookup_json")?)?;
-        let git_ref = lookup.trigger.pull_request().map_or(&lookup.git_ref, |pull| &pull.git_ref);
+        let rules_fetch: NewRulesFetch = json(&row.get::<String>("rules_fetch_json")?)?;
+        let git_ref = rules_fetch.trigger.pull_request().map_or(&rules_fetch.git_ref, |pull| &pull.git_ref);
         if git_ref == of.git_ref {
             let text = format!(
-                "UPDATE lookups SET state = {FETCH_EXPANDED}, worker = NULL, lease_until_ms = NULL WHERE id = $1"
+                "UPDATE rules_fetches SET state = {FETCH_EXPANDED}, worker = NULL, lease_until_ms = NULL WHERE id = $1"
             );
             sql(doing, text).bind(row.get::<i64>("id")?).run(transaction.on()).await?;
         }

@@ -79,14 +79,14 @@ impl Database {
     pub async fn expire_leases(&self) -> Result<Vec<BuildId>, Error> {
         self.clamp_future_times().await?;
         let now = self.now_ms().await?;
-        self.expire_lookups(now).await?;
+        self.expire_rules_fetches(now).await?;
         // The last request of its worker may still be on its way to the registry.
         self.take_back("lease_until_ms <= CAST($1 AS BIGINT)", &now.to_string(), millis(self.settings.grace)).await
     }
 
     /// Takes the builds of a worker back that is known to be dead.
     pub async fn release(&self, worker: &str) -> Result<Vec<BuildId>, Error> {
-        self.release_lookups(worker).await?;
+        self.release_rules_fetches(worker).await?;
         self.forget_worker(worker).await?;
         self.take_back("worker = $1", worker, 0).await
     }

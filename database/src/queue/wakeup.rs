@@ -50,8 +50,8 @@ impl Database {
         let doing = "looking for work";
         let text = format!(
             "SELECT EXISTS (SELECT 1 FROM builds WHERE state = {QUEUED}) AS has_builds, \
-             EXISTS (SELECT 1 FROM lookups WHERE state = {FETCH_OPEN}) \
-             OR EXISTS (SELECT 1 FROM questions WHERE state = {QUERY_OPEN}) AS has_others"
+             EXISTS (SELECT 1 FROM rules_fetches WHERE state = {FETCH_OPEN}) \
+             OR EXISTS (SELECT 1 FROM worker_queries WHERE state = {QUERY_OPEN}) AS has_others"
         );
         let row = sql(doing, text).one(self.read()).await?;
         let has_builds = row.get("has_builds")?;

@@ -81,7 +81,7 @@ impl Database {
     pub async fn has_claims(&self) -> Result<bool, Error> {
         let text = format!(
             "SELECT EXISTS (SELECT 1 FROM builds WHERE worker IS NOT NULL) \
-             OR EXISTS (SELECT 1 FROM lookups WHERE state IN ({FETCH_OPEN}, {FETCH_CLAIMED})) AS has_claims"
+             OR EXISTS (SELECT 1 FROM rules_fetches WHERE state IN ({FETCH_OPEN}, {FETCH_CLAIMED})) AS has_claims"
         );
         sql("looking for claims", text).one(self.read()).await?.get("has_claims")
     }

@@ -10,7 +10,7 @@ use crate::model::build_request::{BuildRequest, BuildSpec};
 use crate::model::build_state::BuildState;
 use crate::model::delivery::{Accepted, NewDelivery};
 use crate::model::json::{json, to_json};
-use crate::model::rules_fetch::NewLookup;
+use crate::model::rules_fetch::NewRulesFetch;
 use crate::outbox::commit_status;
 use crate::queue::enqueue::NewBuilds;
 use crate::reconcile::ref_poll::{Compared, LastKnown, MovedRef, Seen, Waiting};
@@ -70,7 +70,7 @@ pub struct FoundPush {
     /// The builds.
     pub requests: Vec<BuildRequest>,
     /// The repository's own rules, if they are to be read first.
-    pub lookup: Option<NewLookup>,
+    pub rules_fetch: Option<NewRulesFetch>,
 }
 
 impl Database {
@@ -159,14 +159,14 @@ impl Database {
             return Ok(None);
         }
         let (mut stored, mut builds) = (Vec::new(), NewBuilds::new(self));
-        for FoundPush { mut delivery, requests, lookup } in found {
+        for FoundPush { mut delivery, requests, rules_fetch } in found {
             let asked = requests.len();
             let requests = not_built_yet(&mut transaction, requests).await?;
-            if requests.is_empty() && asked > 0 && lookup.is_none() {
+            if requests.is_empty() && asked > 0 && rules_fetch.is_none() {
                 delivery.ignored = Some(BUILT_BEFORE.to_owned());
                 delivery.explain.push("the commit was built for this ref before, by hand".to_owned());
             }
-            let one = Delivered { delivery, requests, lookup, source: Source::Found };
+            let one = Delivered { delivery, requests, rules_fetch, source: Source::Found };
             let accepted = self.store_found(&mut transaction, &mut builds, one, look.asked_ms).await?;
             if let Accepted::New(ids) = accepted {
                 stored.extend(ids);

@@ -1,12 +1,12 @@
 //! Schedules: what is due is built once, however many servers look at the clock.
 
 use crate::database::Database;
-use crate::deliveries::rules_fetch::AnsweredLookup;
+use crate::deliveries::rules_fetch::AnsweredRulesFetch;
 use crate::error::Error;
 use crate::model::build_id::BuildId;
 use crate::model::build_request::BuildRequest;
 use crate::model::json::{json, to_json};
-use crate::model::rules_fetch::NewLookup;
+use crate::model::rules_fetch::NewRulesFetch;
 use crate::outbox::commit_status;
 use crate::queue::enqueue::Origin;
 use crate::sql::statement::{Row, sql};
@@ -47,32 +47,37 @@ impl Database {
 
     /// Lets a worker read the rules of the repository's own file for a rule that is due at `due_ms`; tells whether that was
     /// not done before.
-    pub async fn begin_own_schedule(&self, lookup: &NewLookup, rule: &str, due_ms: i64) -> Result<bool, Error> {
+    pub async fn begin_own_schedule(
+        &self,
+        rules_fetch: &NewRulesFetch,
+        rule: &str,
+        due_ms: i64,
+    ) -> Result<bool, Error> {
         let mut transaction = self.begin_accepting().await?;
-        if !begin(&mut transaction, &lookup.repository, rule, due_ms).await? {
+        if !begin(&mut transaction, &rules_fetch.repository, rule, due_ms).await? {
             return Ok(false);
         }
-        self.insert_lookup(&mut transaction, None, lookup).await?;
+        self.insert_rules_fetch(&mut transaction, None, rules_fetch).await?;
         transaction.commit("beginning a scheduled build").await?;
         Ok(true)
     }
 
     /// Takes note of the schedules in a repository's own file, as they stand on a ref.
-    pub async fn keep_own_schedules(&self, found: &AnsweredLookup, schedules: &[OwnSchedule]) -> Result<(), Error> {
+    pub async fn keep_own_schedules(&self, found: &AnsweredRulesFetch, schedules: &[OwnSchedule]) -> Result<(), Error> {
         // Most files have none: nothing is kept of those.
         let text = match schedules {
             [] => {
-                "UPDATE own_schedules SET lookup_id = $3, schedules_json = $4 WHERE repository = $1 AND git_ref = $2 AND lookup_id < $3"
+                "UPDATE own_schedules SET rules_fetch_id = $3, schedules_json = $4 WHERE repository = $1 AND git_ref = $2 AND rules_fetch_id < $3"
             }
             _ => {
-                "INSERT INTO own_schedules (repository, git_ref, lookup_id, schedules_json) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT (repository, git_ref) DO UPDATE SET lookup_id = excluded.lookup_id, \
-                 schedules_json = excluded.schedules_json WHERE own_schedules.lookup_id < excluded.lookup_id"
+                "INSERT INTO own_schedules (repository, git_ref, rules_fetch_id, schedules_json) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (repository, git_ref) DO UPDATE SET rules_fetch_id = excluded.rules_fetch_id, \
+                 schedules_json = excluded.schedules_json WHERE own_schedules.rules_fetch_id < excluded.rules_fetch_id"
             }
         };
         sql("writing schedules", text)
-            .bind(&found.lookup.repository)
-            .bind(&found.lookup.git_ref)
+            .bind(&found.rules_fetch.repository)
+            .bind(&found.rules_fetch.git_ref)
             .bind(found.id)
             .bind(to_json(&schedules)?)
             .run(self.write())

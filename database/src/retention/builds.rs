@@ -8,7 +8,7 @@ use crate::retention::plan::Item;
 use crate::retention::removals::{PAUSE, Removed};
 use crate::sql::statement::Statement;
 use crate::sql::statement::{Row, sql};
-use crate::sql::states::NOTICE_PENDING;
+use crate::sql::states::NOTIFICATION_PENDING;
 use std::collections::{BTreeMap, HashSet};
 
 /// Builds that one transaction removes.
@@ -21,7 +21,7 @@ const PIECES: i64 = 64;
 const PAGE: i64 = 2_000;
 
 /// Tables whose rows belong to a build.
-pub(crate) const PARTS: [&str; 6] = ["logs", "steps", "statuses", "status_refusals", "traces", "notices"];
+pub(crate) const PARTS: [&str; 6] = ["logs", "steps", "statuses", "status_refusals", "traces", "notifications"];
 
 /// Whether a build is named by a tag, about to be, or waits to be told of.
 fn is_referred_to() -> String {
@@ -29,7 +29,7 @@ fn is_referred_to() -> String {
         "EXISTS (SELECT 1 FROM tags t WHERE t.repository = b.repository AND t.moved_by = b.id) \
      OR EXISTS (SELECT 1 FROM tags t WHERE t.holder = b.id) \
      OR EXISTS (SELECT 1 FROM statuses s WHERE s.build_id = b.id) \
-     OR EXISTS (SELECT 1 FROM notices n WHERE n.build_id = b.id AND n.state = {NOTICE_PENDING})"
+     OR EXISTS (SELECT 1 FROM notifications n WHERE n.build_id = b.id AND n.state = {NOTIFICATION_PENDING})"
     )
 }
 
@@ -152,20 +152,21 @@ impl Database {
         }
     }
 
-    /// Removes traces and notices of builds whose records stay.
+    /// Removes traces and notifications of builds whose records stay.
     pub(super) async fn remove_details(&self, builds: &[String], removed: &mut Removed) -> Result<(), Error> {
         let doing = "removing details of builds";
         let there =
-            "SELECT 1 FROM traces WHERE build_id IN ({}) UNION ALL SELECT 1 FROM notices WHERE build_id IN ({})";
+            "SELECT 1 FROM traces WHERE build_id IN ({}) UNION ALL SELECT 1 FROM notifications WHERE build_id IN ({})";
         if of_builds(doing, there, builds).optional(self.read()).await?.is_none() {
             return Ok(());
         }
         let mut transaction = self.begin().await?;
         let traces = "DELETE FROM traces WHERE build_id IN ({})";
         let traces = of_builds(doing, traces, builds).run(transaction.on()).await?;
-        let notices = format!("DELETE FROM notices WHERE build_id IN ({{}}) AND state <> {NOTICE_PENDING}");
-        let notices = of_builds(doing, &notices, builds).run(transaction.on()).await?;
-        removed.add(&mut transaction, &[("traces", traces as i64), ("notices", notices as i64)]).await?;
+        let notifications =
+            format!("DELETE FROM notifications WHERE build_id IN ({{}}) AND state <> {NOTIFICATION_PENDING}");
+        let notifications = of_builds(doing, &notifications, builds).run(transaction.on()).await?;
+        removed.add(&mut transaction, &[("traces", traces as i64), ("notifications", notifications as i64)]).await?;
         transaction.commit(doing).await?;
         tokio::time::sleep(PAUSE).await;
         Ok(())

@@ -1,4 +1,4 @@
-//! Deliveries that are beyond the limits: their bodies first, then their records with the pushes and lookups they led to.
+//! Deliveries that are beyond the limits: their bodies first, then their records with the pushes and rules fetches they led to.
 
 use crate::database::Database;
 use crate::error::Error;
@@ -12,14 +12,14 @@ pub(crate) const BATCH: usize = 50;
 /// Deliveries that one query reads.
 const PAGE: i64 = 2_000;
 
-/// Whether something of a delivery is needed: a build; a lookup that goes on, or the last one; the newest push to its ref. Ids
+/// Whether something of a delivery is needed: a build; a rules fetch that goes on, or the last one; the newest push to its ref. Ids
 /// of SQLite's rows are given out again after the last one: that one stays.
 fn is_needed() -> String {
     format!(
         "d.id = (SELECT MAX(id) FROM deliveries) \
      OR EXISTS (SELECT 1 FROM builds b WHERE b.delivery_id = d.id) \
-     OR EXISTS (SELECT 1 FROM lookups l WHERE l.delivery_id = d.id \
-       AND (l.state <> {FETCH_EXPANDED} OR l.id = (SELECT MAX(id) FROM lookups))) \
+     OR EXISTS (SELECT 1 FROM rules_fetches l WHERE l.delivery_id = d.id \
+       AND (l.state <> {FETCH_EXPANDED} OR l.id = (SELECT MAX(id) FROM rules_fetches))) \
      OR EXISTS (SELECT 1 FROM pushes p WHERE p.delivery_id = d.id AND (EXISTS (SELECT 1 FROM builds b WHERE b.push_id = p.id) \
        OR NOT EXISTS (SELECT 1 FROM pushes later WHERE later.repository = p.repository AND later.git_ref = p.git_ref \
          AND later.sequence > p.sequence)))"
@@ -77,7 +77,7 @@ impl Database {
         Ok(())
     }
 
-    /// Removes deliveries with their pushes and lookups, unless something refers to them by now.
+    /// Removes deliveries with their pushes and rules fetches, unless something refers to them by now.
     pub(super) async fn remove_delivered(&self, deliveries: &[i64], removed: &mut Removed) -> Result<(), Error> {
         let doing = "removing deliveries";
         let mut transaction = self.begin().await?;
@@ -95,7 +95,7 @@ impl Database {
         if ids.is_empty() {
             return Ok(());
         }
-        of_deliveries(doing, "DELETE FROM lookups WHERE delivery_id IN ({})", &ids).run(transaction.on()).await?;
+        of_deliveries(doing, "DELETE FROM rules_fetches WHERE delivery_id IN ({})", &ids).run(transaction.on()).await?;
         of_deliveries(doing, "DELETE FROM pushes WHERE delivery_id IN ({})", &ids).run(transaction.on()).await?;
         of_deliveries(doing, "DELETE FROM deliveries WHERE id IN ({})", &ids).run(transaction.on()).await?;
         removed.add(&mut transaction, &[("deliveries", ids.len() as i64), ("delivery_bytes", bytes)]).await?;

@@ -15,8 +15,8 @@ use std::time::Duration;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long it is kept in mind that a schedule was due.
 const SCHEDULES_MS: i64 = 30 * DAY_MS;
-/// Lookups that no delivery led to are kept so many, from the last one on.
-const LOOKUPS: i64 = 200;
+/// RulesFetches that no delivery led to are kept so many, from the last one on.
+const RULES_FETCHES: i64 = 200;
 
 /// How long to pause between two transactions: those who wait for the database go first.
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);
@@ -100,12 +100,12 @@ impl Database {
             let gone = sql(doing, text).bind(now - age_ms).run(transaction.on()).await?;
             removed.add(&mut transaction, &[(table, gone as i64)]).await?;
         }
-        let lookups = format!(
-            "DELETE FROM lookups WHERE delivery_id IS NULL AND state = {FETCH_EXPANDED} \
-             AND id < (SELECT MAX(id) FROM lookups) - $1"
+        let rules_fetches = format!(
+            "DELETE FROM rules_fetches WHERE delivery_id IS NULL AND state = {FETCH_EXPANDED} \
+             AND id < (SELECT MAX(id) FROM rules_fetches) - $1"
         );
-        let gone = sql(doing, lookups).bind(LOOKUPS).run(transaction.on()).await?;
-        removed.add(&mut transaction, &[("lookups", gone as i64)]).await?;
+        let gone = sql(doing, rules_fetches).bind(RULES_FETCHES).run(transaction.on()).await?;
+        removed.add(&mut transaction, &[("rules_fetches", gone as i64)]).await?;
         transaction.commit(doing).await
     }
 }

@@ -4,7 +4,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::sql::clock::millis;
 use crate::sql::statement::sql;
-use crate::sql::states::{FETCH_CLAIMED, NOTICE_PENDING, QUEUED};
+use crate::sql::states::{FETCH_CLAIMED, NOTIFICATION_PENDING, QUEUED};
 /// Tolerated difference: that of two clocks which agree, and the length of a transaction.
 const SLACK_MS: i64 = 60_000;
 
@@ -17,7 +17,7 @@ fn waiting() -> [(&'static str, &'static str, String, &'static str); 6] {
         ("builds", "not_before_ms", format!("state = {QUEUED}"), "0"),
         // The last of the pauses between tries.
         ("statuses", "due_ms", "tries >= 0".to_owned(), "512000"),
-        ("notices", "due_ms", format!("state = {NOTICE_PENDING}"), "3600000"),
+        ("notifications", "due_ms", format!("state = {NOTIFICATION_PENDING}"), "3600000"),
         // As often as the pause between looks is doubled.
         ("looks", "due_ms", "answer_json IS NULL".to_owned(), "pause_ms * 16"),
         ("base_images", "due_ms", "attempt >= 0".to_owned(), "pause_ms * 16"),
@@ -30,7 +30,7 @@ fn waiting() -> [(&'static str, &'static str, String, &'static str); 6] {
 fn held() -> [(&'static str, &'static str, String); 4] {
     [
         ("builds", "lease_until_ms", "worker IS NOT NULL".to_owned()),
-        ("lookups", "lease_until_ms", format!("state = {FETCH_CLAIMED}")),
+        ("rules_fetches", "lease_until_ms", format!("state = {FETCH_CLAIMED}")),
         ("looks", "lease_until_ms", "answer_json IS NULL".to_owned()),
         ("tags", "held_until_ms", "holder IS NOT NULL".to_owned()),
     ]

@@ -3,7 +3,7 @@
 use crate::model::build_state::BuildState;
 use crate::model::rules_fetch::FetchState;
 use crate::model::trigger::Trigger;
-use crate::outbox::webhook_delivery::NoticeState;
+use crate::outbox::webhook_delivery::NotificationState;
 use crate::worker_query::QueryState;
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(crate) const QUERY_OPEN: Quoted = Quoted(QueryState::Open.as_str());
 pub(crate) const QUERY_TAKEN: Quoted = Quoted(QueryState::Taken.as_str());
 pub(crate) const QUERY_ANSWERED: Quoted = Quoted(QueryState::Answered.as_str());
 
-pub(crate) const NOTICE_PENDING: Quoted = Quoted(NoticeState::Pending.as_str());
+pub(crate) const NOTIFICATION_PENDING: Quoted = Quoted(NotificationState::Pending.as_str());
 
 pub(crate) const PULL_REQUEST: Quoted = Quoted(Trigger::PULL_REQUEST);
 pub(crate) const RETRY: Quoted = Quoted(Trigger::RETRY);

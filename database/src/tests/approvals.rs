@@ -80,19 +80,19 @@ both! {
         let third = world.trigger(&[from_fork("f3")]).await.remove(0);
         assert_eq!(world.build(&second).await.state, BuildState::Superseded);
         let beside = world.trigger(&[request("acme/app", "c1")]).await.remove(0);
-        let lookup = NewLookup { git_ref: "refs/pull/7/head".into(), ..lookup() };
-        database.accept(&delivery("opened", "opened"), &[], Some(&lookup)).await.unwrap();
-        let read = database.claim_lookup("one").await.unwrap().expect("its rules are to be read");
-        database.accept(&delivery("other", "other"), &[], Some(&super::lookup())).await.unwrap();
+        let rules_fetch = NewRulesFetch { git_ref: "refs/pull/7/head".into(), ..rules_fetch() };
+        database.accept(&delivery("opened", "opened"), &[], Some(&rules_fetch)).await.unwrap();
+        let read = database.claim_rules_fetch("one").await.unwrap().expect("its rules are to be read");
+        database.accept(&delivery("other", "other"), &[], Some(&super::rules_fetch())).await.unwrap();
         let closed = NewDelivery { closed: Some("refs/pull/7/head".into()), ..delivery("closed", "closed") };
         database.accept(&closed, &[], None).await.unwrap();
         let third = world.build(&third).await;
         let message = third.reason.unwrap().message;
         assert_eq!((third.state, message.as_str()), (BuildState::Superseded, "its pull request was closed"));
         assert_eq!(world.build(&beside).await.state, BuildState::Queued);
-        let late = database.finish_lookup(read, &LookupResult::Missing).await;
+        let late = database.finish_rules_fetch(read, &RulesFetchResult::Missing).await;
         assert!(matches!(late, Err(Error::LeaseLost)), "nothing follows from its rules any more: {late:?}");
-        assert!(database.claim_lookup("one").await.unwrap().is_some(), "another's lookup stays");
+        assert!(database.claim_rules_fetch("one").await.unwrap().is_some(), "another's rules fetch stays");
     }
 }
 

@@ -53,7 +53,7 @@ async fn is_read(database: &Database) {
         assert!(!log.is_empty());
         assert!(database.trace(&build.id).await.unwrap().is_some());
     }
-    assert!(!database.notices("demo/app", 100).await.unwrap().is_empty());
+    assert!(!database.notifications("demo/app", 100).await.unwrap().is_empty());
     let secrets = database.secrets("demo/app", &["npm".to_owned()]).await.unwrap();
     assert_eq!(secrets, [("npm".to_owned(), b"a secret value".to_vec())]);
     assert_eq!(database.key_fit().await.unwrap(), KeyFit::All);
@@ -85,7 +85,7 @@ async fn a_file_of_the_state_before_retention_is_opened_and_read() {
     assert_eq!(database.tokens().await.unwrap().len(), 1);
     assert_eq!(database.seen_base_images().await.unwrap().len(), 1);
     assert_eq!(database.own_schedules("demo/own").await.unwrap().len(), 1);
-    assert!(database.claim_lookup("new").await.unwrap().is_some());
+    assert!(database.claim_rules_fetch("new").await.unwrap().is_some());
     is_read(&database).await;
 }
 

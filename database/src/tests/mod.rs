@@ -8,7 +8,6 @@ mod clocks;
 mod faults;
 mod identities;
 mod kept;
-mod looks;
 mod numbers;
 mod order;
 mod postgres;
@@ -16,6 +15,7 @@ mod progress;
 mod pulls;
 mod queue;
 mod records;
+mod ref_polls;
 mod registry;
 mod retention;
 mod statement_faults;
@@ -168,8 +168,8 @@ fn delivery(id: &str, body: &str) -> NewDelivery {
     }
 }
 
-fn lookup() -> NewLookup {
-    NewLookup {
+fn rules_fetch() -> NewRulesFetch {
+    NewRulesFetch {
         repository: "acme/app".into(),
         clone_url: "http://127.0.0.1/app.git".into(),
         git_ref: "refs/heads/main".into(),

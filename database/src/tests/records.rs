@@ -1,4 +1,4 @@
-//! Repositories, tokens, secrets, schedules, lookups, deliveries.
+//! Repositories, tokens, secrets, schedules, rules fetches, deliveries.
 
 use super::*;
 
@@ -186,42 +186,42 @@ both! {
     async fn rules_are_looked_up_by_a_worker_and_expanded_once_at_the_place_of_the_push(world) {
         let database = &world.database;
         let pushed = push(Some("a"), "b");
-        assert_eq!(new_builds(database.accept(&pushed, &[], Some(&lookup())).await.unwrap()), []);
+        assert_eq!(new_builds(database.accept(&pushed, &[], Some(&rules_fetch())).await.unwrap()), []);
         let later = new_builds(database.accept(&push(Some("b"), "c"), &[request("acme/app", "c")], None).await.unwrap());
         assert!(database.deliveries(&DeliveryFilter { limit: 10, ..DeliveryFilter::default() }).await.unwrap()[1].is_pending);
         world.database.cancel(&later[0]).await.unwrap();
         assert!(database.watch_work().wait(Duration::ZERO).await.unwrap());
-        let claim = database.claim_lookup("one").await.unwrap().unwrap();
-        assert_eq!((&claim.lookup, claim.attempt), (&lookup(), 1));
-        assert!(database.claim_lookup("two").await.unwrap().is_none());
-        assert!(database.answered_lookups(10).await.unwrap().is_empty());
+        let claim = database.claim_rules_fetch("one").await.unwrap().unwrap();
+        assert_eq!((&claim.rules_fetch, claim.attempt), (&rules_fetch(), 1));
+        assert!(database.claim_rules_fetch("two").await.unwrap().is_none());
+        assert!(database.answered_rules_fetches(10).await.unwrap().is_empty());
         let id = claim.id;
-        database.finish_lookup(claim, &LookupResult::Text("[[rules]]".into())).await.unwrap();
-        let answered = database.answered_lookups(10).await.unwrap();
-        assert_eq!(answered, [AnsweredLookup { id, lookup: lookup(), result: LookupResult::Text("[[rules]]".into()) }]);
-        let builds = database.expand_lookup(id, &[request("acme/app", "b")], None, &[]).await.unwrap().unwrap();
-        assert_eq!(database.expand_lookup(id, &[request("acme/app", "b")], None, &[]).await.unwrap(), None);
+        database.finish_rules_fetch(claim, &RulesFetchResult::Text("[[rules]]".into())).await.unwrap();
+        let answered = database.answered_rules_fetches(10).await.unwrap();
+        assert_eq!(answered, [AnsweredRulesFetch { id, rules_fetch: rules_fetch(), result: RulesFetchResult::Text("[[rules]]".into()) }]);
+        let builds = database.expand_rules_fetch(id, &[request("acme/app", "b")], None, &[]).await.unwrap().unwrap();
+        assert_eq!(database.expand_rules_fetch(id, &[request("acme/app", "b")], None, &[]).await.unwrap(), None);
         assert!(world.build(&builds[0]).await.sequence < world.build(&later[0]).await.sequence);
-        assert_eq!(database.accept(&pushed, &[], Some(&lookup())).await.unwrap(), Accepted::Duplicate(builds));
+        assert_eq!(database.accept(&pushed, &[], Some(&rules_fetch())).await.unwrap(), Accepted::Duplicate(builds));
     }
 }
 
 both! {
-    async fn a_lookup_whose_workers_die_is_answered_with_that(world) {
+    async fn a_rules_fetch_whose_workers_die_is_answered_with_that(world) {
         let database = &world.database;
-        let id = database.add_lookup(&lookup()).await.unwrap();
-        let lost = database.claim_lookup("one").await.unwrap().unwrap();
+        let id = database.add_rules_fetch(&rules_fetch()).await.unwrap();
+        let lost = database.claim_rules_fetch("one").await.unwrap().unwrap();
         world.pass(61);
         database.expire_leases().await.unwrap();
-        assert!(matches!(database.finish_lookup(lost, &LookupResult::Missing).await, Err(Error::LeaseLost)));
+        assert!(matches!(database.finish_rules_fetch(lost, &RulesFetchResult::Missing).await, Err(Error::LeaseLost)));
         for worker in ["two", "three"] {
-            database.claim_lookup(worker).await.unwrap().unwrap();
+            database.claim_rules_fetch(worker).await.unwrap().unwrap();
             database.release(worker).await.unwrap();
         }
-        let answered = database.answered_lookups(10).await.unwrap();
-        assert!(matches!(&answered[0].result, LookupResult::Failed(reason) if reason.code == "crashed_worker"));
+        let answered = database.answered_rules_fetches(10).await.unwrap();
+        assert!(matches!(&answered[0].result, RulesFetchResult::Failed(reason) if reason.code == "crashed_worker"));
         let why = ["no rules".to_owned()];
-        assert_eq!(database.expand_lookup(id, &[], Some("rules_unreadable"), &why).await.unwrap(), Some(vec![]));
+        assert_eq!(database.expand_rules_fetch(id, &[], Some("rules_unreadable"), &why).await.unwrap(), Some(vec![]));
     }
 }
 
@@ -248,26 +248,26 @@ both! {
 }
 
 both! {
-    async fn a_question_is_answered_once_and_forgotten_when_nobody_waits(world) {
+    async fn a_worker_query_is_answered_once_and_forgotten_when_nobody_waits(world) {
         let database = &world.database;
-        let question = Question::Steps(Box::new(request("acme/app", "b")));
-        let id = database.ask(&question).await.unwrap();
+        let query = WorkerQuery::Steps(Box::new(request("acme/app", "b")));
+        let id = database.ask(&query).await.unwrap();
         assert!(database.watch_work().wait(Duration::ZERO).await.unwrap());
-        let claim = database.claim_question().await.unwrap().unwrap();
-        assert_eq!((claim.id, &claim.question), (id, &question));
+        let claim = database.claim_worker_query().await.unwrap().unwrap();
+        assert_eq!((claim.id, &claim.query), (id, &query));
         assert!((WORKER_QUERY_TIMEOUT / 2..=WORKER_QUERY_TIMEOUT).contains(&claim.patience), "{:?}", claim.patience);
-        assert!(database.claim_question().await.unwrap().is_none());
+        assert!(database.claim_worker_query().await.unwrap().is_none());
         assert!(!database.watch_work().wait(Duration::ZERO).await.unwrap());
         assert_eq!(database.answer_to(id).await.unwrap(), None);
         let answer = Answer::Steps(DryRun { commit: Some("b".into()), ..DryRun::default() });
-        database.answer_question(&claim, &answer).await.unwrap();
+        database.answer_worker_query(&claim, &answer).await.unwrap();
         assert_eq!(database.answer_to(id).await.unwrap(), Some(answer.clone()));
-        database.forget_question(id).await.unwrap();
-        database.answer_question(&claim, &answer).await.unwrap();
+        database.forget_worker_query(id).await.unwrap();
+        database.answer_worker_query(&claim, &answer).await.unwrap();
         assert_eq!(database.answer_to(id).await.unwrap(), None);
-        let old = database.ask(&Question::Rules(lookup())).await.unwrap();
+        let old = database.ask(&WorkerQuery::Rules(rules_fetch())).await.unwrap();
         world.pass(WORKER_QUERY_TIMEOUT.as_secs());
-        assert!(database.claim_question().await.unwrap().is_none(), "nobody waits for it any more");
+        assert!(database.claim_worker_query().await.unwrap().is_none(), "nobody waits for it any more");
         assert!(!database.watch_work().wait(Duration::ZERO).await.unwrap());
         assert_eq!(database.answer_to(old).await.unwrap(), None);
     }
@@ -277,16 +277,16 @@ both! {
     async fn a_comparison_is_read_as_it_was_answered(world) {
         let database = &world.database;
         let builds = world.trigger(&[request("acme/app", "a"), request("acme/app", "b")]).await;
-        let question = Question::Explain { build: builds[1].clone(), against: builds[0].clone() };
-        let id = database.ask(&question).await.unwrap();
-        let claim = database.claim_question().await.unwrap().unwrap();
-        assert_eq!(claim.question, question);
+        let query = WorkerQuery::Explain { build: builds[1].clone(), against: builds[0].clone() };
+        let id = database.ask(&query).await.unwrap();
+        let claim = database.claim_worker_query().await.unwrap().unwrap();
+        assert_eq!(claim.query, query);
         let path = ChangedPath { path: "a".into(), change: PathChange::Mode, old: None, new: Some("1".into()) };
         let why = vec![Why::FilesChanged { paths: vec![path], more: 1, commit: None }, Why::EarlierStepChanged { step: 1 }];
         let (stage, instruction) = ("stage-0".to_owned(), "COPY a /".to_owned());
         let step = ExplainedStep { number: 2, stage, instruction, line: 3, was: Was::Executed, why };
         let answer = Answer::Explained(Explained { steps: vec![step], ..Explained::default() });
-        database.answer_question(&claim, &answer).await.unwrap();
+        database.answer_worker_query(&claim, &answer).await.unwrap();
         assert_eq!(database.answer_to(id).await.unwrap(), Some(answer));
     }
 }
@@ -325,7 +325,7 @@ both! {
 both! {
     async fn schedules_of_an_older_file_do_not_come_back(world) {
         let database = &world.database;
-        let found = |id: i64| AnsweredLookup { id, lookup: lookup(), result: LookupResult::Missing };
+        let found = |id: i64| AnsweredRulesFetch { id, rules_fetch: rules_fetch(), result: RulesFetchResult::Missing };
         let at = |schedule: &str| vec![OwnSchedule { rule: "main".into(), schedule: schedule.into() }];
         database.keep_own_schedules(&found(1), &[]).await.unwrap();
         assert_eq!(database.own_schedules("acme/app").await.unwrap(), []);
@@ -335,10 +335,10 @@ both! {
         assert_eq!(database.own_schedules("acme/app").await.unwrap(), kept);
         database.keep_own_schedules(&found(4), &[]).await.unwrap();
         assert_eq!(database.own_schedules("acme/app").await.unwrap(), [("refs/heads/main".to_owned(), vec![])]);
-        assert!(database.begin_own_schedule(&lookup(), "main", 5).await.unwrap());
-        assert!(!database.begin_own_schedule(&lookup(), "main", 5).await.unwrap());
-        assert!(database.claim_lookup("one").await.unwrap().is_some());
-        assert!(database.claim_lookup("one").await.unwrap().is_none());
+        assert!(database.begin_own_schedule(&rules_fetch(), "main", 5).await.unwrap());
+        assert!(!database.begin_own_schedule(&rules_fetch(), "main", 5).await.unwrap());
+        assert!(database.claim_rules_fetch("one").await.unwrap().is_some());
+        assert!(database.claim_rules_fetch("one").await.unwrap().is_none());
     }
 }
 

@@ -104,26 +104,26 @@ both! {
 both! {
     async fn endpoints_are_told_in_order_and_what_is_not_taken_is_due_later(world) {
         let database = &world.database;
-        let notice = |endpoint: &str, event: &str| NewRegistryNotice { endpoint: endpoint.into(), event: event.into() };
+        let notification = |endpoint: &str, event: &str| NewRegistryNotification { endpoint: endpoint.into(), event: event.into() };
         let change = NewChange { action: "push", ..NewChange::default() };
-        database.record_and_tell(&change, &[notice("flux", "1"), notice("other", "1")]).await.unwrap();
-        database.tell_endpoints(&[notice("flux", "2"), notice("flux", "3")]).await.unwrap();
+        database.record_and_tell(&change, &[notification("flux", "1"), notification("other", "1")]).await.unwrap();
+        database.tell_endpoints(&[notification("flux", "2"), notification("flux", "3")]).await.unwrap();
         assert_eq!(database.changes(&ChangeFilter::default(), 10).await.unwrap().len(), 1);
         let due = async || {
-            let due = database.due_registry_notices("flux", 10).await.unwrap();
-            due.into_iter().map(|notice| (notice.event, notice.id, notice.tries)).collect::<Vec<_>>()
+            let due = database.due_registry_notifications("flux", 10).await.unwrap();
+            due.into_iter().map(|notification| (notification.event, notification.id, notification.tries)).collect::<Vec<_>>()
         };
         let first = due().await;
         assert_eq!(first.iter().map(|known| known.0.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
-        database.acknowledge_registry_notice(first[0].1, &StatusAnswer::Again("busy".into())).await.unwrap();
+        database.acknowledge_registry_notification(first[0].1, &StatusAnswer::Again("busy".into())).await.unwrap();
         assert!(due().await.is_empty(), "none overtakes the first");
         world.pass(2);
         assert_eq!(due().await.iter().map(|known| known.2).collect::<Vec<_>>(), [1, 0, 0]);
-        database.acknowledge_registry_notice(first[0].1, &StatusAnswer::Taken).await.unwrap();
-        assert_eq!(database.trim_registry_notices("flux", 1).await.unwrap(), 1);
-        assert_eq!(database.trim_registry_notices("flux", 1).await.unwrap(), 0);
+        database.acknowledge_registry_notification(first[0].1, &StatusAnswer::Taken).await.unwrap();
+        assert_eq!(database.trim_registry_notifications("flux", 1).await.unwrap(), 1);
+        assert_eq!(database.trim_registry_notifications("flux", 1).await.unwrap(), 0);
         assert_eq!(due().await.iter().map(|known| known.0.as_str()).collect::<Vec<_>>(), ["3"]);
         database.forget_registry_endpoints(&["flux".to_owned()]).await.unwrap();
-        assert!(database.due_registry_notices("other", 10).await.unwrap().is_empty() && due().await.len() == 1);
+        assert!(database.due_registry_notifications("other", 10).await.unwrap().is_empty() && due().await.len() == 1);
     }
 }

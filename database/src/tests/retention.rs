@@ -89,7 +89,7 @@ async fn retention_knows_every_table_that_refers_to_what_it_removes() {
     let mut parts = crate::retention::builds::PARTS.to_vec();
     parts.sort_unstable();
     assert_eq!(referring_to(&world, "builds").await, parts, "a build with a row there could not be removed");
-    assert_eq!(referring_to(&world, "deliveries").await, ["builds", "lookups", "pushes"]);
+    assert_eq!(referring_to(&world, "deliveries").await, ["builds", "pushes", "rules_fetches"]);
     assert_eq!(referring_to(&world, "pushes").await, ["builds"]);
 }
 

@@ -41,7 +41,7 @@ async fn is_ready(database: &Database) {
 fn delivered(id: &str) -> Delivered {
     let pushed = PushedRef { git_ref: "refs/heads/main".into(), before: None, after: id.into() };
     let delivery = NewDelivery { push: Some(pushed), ..delivery(id, id) };
-    Delivered { delivery, requests: vec![request("acme/app", id)], lookup: None, source: Source::Told }
+    Delivered { delivery, requests: vec![request("acme/app", id)], rules_fetch: None, source: Source::Told }
 }
 
 // SEC-B2

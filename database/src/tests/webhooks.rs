@@ -12,9 +12,12 @@ async fn listen(world: &World, webhooks: &[WebhookRecord]) {
 
 /// Returns the events of one webhook, oldest first.
 async fn told(world: &World, webhook: &str) -> Vec<Event> {
-    let mut all = world.database.notices("acme/app", 200).await.unwrap();
+    let mut all = world.database.notifications("acme/app", 200).await.unwrap();
     all.reverse();
-    all.into_iter().filter(|notice| notice.webhook == webhook).map(|notice| notice.event).collect()
+    all.into_iter()
+        .filter(|notification| notification.webhook == webhook)
+        .map(|notification| notification.event)
+        .collect()
 }
 
 async fn ended(world: &World, request: BuildRequest, outcome: Outcome) -> BuildId {
@@ -44,9 +47,9 @@ both! {
         world.database.finish(claim, Outcome::TimedOut(reason("timeout"))).await.unwrap();
         assert_eq!(told(&world, "all").await, [Event::Queued, Event::Started, Event::Failed]);
         assert_eq!(told(&world, "failures").await, [Event::Failed]);
-        let notices = world.database.notices("acme/app", 1).await.unwrap();
-        assert_eq!((&notices[0].build, notices[0].state), (&id, NoticeState::Pending));
-        assert!(world.database.notices("acme/other", 9).await.unwrap().is_empty());
+        let notifications = world.database.notifications("acme/app", 1).await.unwrap();
+        assert_eq!((&notifications[0].build, notifications[0].state), (&id, NotificationState::Pending));
+        assert!(world.database.notifications("acme/other", 9).await.unwrap().is_empty());
         let id = world.trigger(&[request("acme/app", "c2")]).await.remove(0);
         world.database.cancel(&id).await.unwrap();
         assert_eq!(told(&world, "all").await[3..], [Event::Queued, Event::Cancelled]);
@@ -108,57 +111,57 @@ both! {
         ended(&world, request("acme/app", "c2"), Outcome::Succeeded(PushedImage { tags: tags.clone(), ..image() })).await;
         // One that was not pushed has no tags.
         ended(&world, request("acme/app", "c3"), Outcome::Succeeded(image())).await;
-        let mut all = world.database.notices("acme/app", 9).await.unwrap();
+        let mut all = world.database.notifications("acme/app", 9).await.unwrap();
         all.reverse();
-        assert_eq!(all.into_iter().filter_map(|notice| notice.tag).collect::<Vec<_>>(), tags);
+        assert_eq!(all.into_iter().filter_map(|notification| notification.tag).collect::<Vec<_>>(), tags);
     }
 }
 
 both! {
-    async fn notices_are_tried_again_with_growing_pauses_and_given_up(world) {
+    async fn notifications_are_tried_again_with_growing_pauses_and_given_up(world) {
         listen(&world, &[hook("all", &[Event::Queued]), hook("other", &[Event::Queued])]).await;
         world.trigger(&[request("acme/app", "c1"), request("acme/app", "c2")]).await;
         let database = &world.database;
         // Of each webhook the oldest; what one process took no other takes.
-        let due = database.due_notices(9).await.unwrap();
-        assert_eq!(due.iter().map(|notice| notice.webhook.as_str()).collect::<Vec<_>>(), ["all", "other"]);
-        assert!(database.take_notice(&due[0]).await.unwrap());
-        assert!(!world.other().await.take_notice(&due[0]).await.unwrap());
+        let due = database.due_notifications(9).await.unwrap();
+        assert_eq!(due.iter().map(|notification| notification.webhook.as_str()).collect::<Vec<_>>(), ["all", "other"]);
+        assert!(database.take_notification(&due[0]).await.unwrap());
+        assert!(!world.other().await.take_notification(&due[0]).await.unwrap());
         let said = (Some(503), Some("HTTP 503"));
         let mut waited = 0;
-        let mut state = database.acknowledge_notice(&due[0], Sent::Again, said.0, said.1).await.unwrap();
-        while state == NoticeState::Pending {
-            let notice = find(&world, &due[0].id).await;
-            let pause = notice.due_ms - notice.tried_ms.unwrap();
+        let mut state = database.acknowledge_notification(&due[0], Sent::Again, said.0, said.1).await.unwrap();
+        while state == NotificationState::Pending {
+            let notification = find(&world, &due[0].id).await;
+            let pause = notification.due_ms - notification.tried_ms.unwrap();
             assert!(pause > waited, "{pause} after {waited}");
             waited = pause;
-            state = database.acknowledge_notice(&notice, Sent::Again, said.0, said.1).await.unwrap();
+            state = database.acknowledge_notification(&notification, Sent::Again, said.0, said.1).await.unwrap();
         }
         let given_up = find(&world, &due[0].id).await;
         assert_eq!((given_up.tries, given_up.status, waited), (9, Some(503), 3_600_000));
         // Replayed, it has as many tries as a new one.
-        assert!(database.replay_notice("acme/app", &given_up.id).await.unwrap());
-        assert!(!database.replay_notice("acme/other", &given_up.id).await.unwrap());
+        assert!(database.replay_notification("acme/app", &given_up.id).await.unwrap());
+        assert!(!database.replay_notification("acme/other", &given_up.id).await.unwrap());
         let again = find(&world, &due[0].id).await;
-        assert_eq!((again.state, again.tries, again.id.as_str()), (NoticeState::Pending, 0, due[0].id.as_str()));
-        assert_eq!(database.acknowledge_notice(&again, Sent::Refused, said.0, said.1).await.unwrap(), NoticeState::Failed);
+        assert_eq!((again.state, again.tries, again.id.as_str()), (NotificationState::Pending, 0, due[0].id.as_str()));
+        assert_eq!(database.acknowledge_notification(&again, Sent::Refused, said.0, said.1).await.unwrap(), NotificationState::Failed);
     }
 }
 
-async fn find(world: &World, id: &str) -> Notice {
-    let all = world.database.notices("acme/app", 200).await.unwrap();
-    all.into_iter().find(|notice| notice.id == id).unwrap()
+async fn find(world: &World, id: &str) -> Notification {
+    let all = world.database.notifications("acme/app", 200).await.unwrap();
+    all.into_iter().find(|notification| notification.id == id).unwrap()
 }
 
 both! {
-    async fn a_notice_that_was_taken_and_not_sent_is_due_again(world) {
+    async fn a_notification_that_was_taken_and_not_sent_is_due_again(world) {
         listen(&world, &[hook("all", &[Event::Queued])]).await;
         world.trigger(&[request("acme/app", "c1")]).await;
-        let taken = world.database.due_notices(9).await.unwrap().remove(0);
-        assert!(world.database.take_notice(&taken).await.unwrap());
-        assert!(world.database.due_notices(9).await.unwrap().is_empty());
+        let taken = world.database.due_notifications(9).await.unwrap().remove(0);
+        assert!(world.database.take_notification(&taken).await.unwrap());
+        assert!(world.database.due_notifications(9).await.unwrap().is_empty());
         world.pass(31);
-        assert_eq!(world.database.due_notices(9).await.unwrap()[0].id, taken.id);
+        assert_eq!(world.database.due_notifications(9).await.unwrap()[0].id, taken.id);
     }
 }
 
@@ -168,18 +171,18 @@ both! {
         let requests: Vec<_> = (0..120).map(|number| request("acme/app", &format!("c{number}"))).collect();
         world.trigger(&requests).await;
         let database = &world.database;
-        let first = database.due_notices(1).await.unwrap().remove(0);
-        while let Some(notice) = database.due_notices(1).await.unwrap().pop() {
-            database.acknowledge_notice(&notice, Sent::Delivered, Some(200), None).await.unwrap();
+        let first = database.due_notifications(1).await.unwrap().remove(0);
+        while let Some(notification) = database.due_notifications(1).await.unwrap().pop() {
+            database.acknowledge_notification(&notification, Sent::Delivered, Some(200), None).await.unwrap();
         }
-        let kept = database.notices("acme/app", 200).await.unwrap();
+        let kept = database.notifications("acme/app", 200).await.unwrap();
         assert_eq!(kept.len(), 100);
-        assert!(kept.iter().all(|notice| notice.id != first.id && notice.state == NoticeState::Delivered));
+        assert!(kept.iter().all(|notification| notification.id != first.id && notification.state == NotificationState::Delivered));
         world.pass(31 * 86_400);
         world.trigger(&[request("acme/app", "new")]).await;
-        let last = database.due_notices(1).await.unwrap().remove(0);
-        database.acknowledge_notice(&last, Sent::Delivered, Some(200), None).await.unwrap();
-        assert_eq!(database.notices("acme/app", 200).await.unwrap().len(), 1);
+        let last = database.due_notifications(1).await.unwrap().remove(0);
+        database.acknowledge_notification(&last, Sent::Delivered, Some(200), None).await.unwrap();
+        assert_eq!(database.notifications("acme/app", 200).await.unwrap().len(), 1);
     }
 }
 

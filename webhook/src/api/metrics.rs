@@ -76,7 +76,7 @@ async fn add_removals(registry: &mut Registry, service: &Service) -> Result<(), 
     let removed = service.database.removals().await?;
     let records = Family::<Label, Counter>::default();
     records.get_or_create(&[("what", "builds")]).inc_by(count(removed.builds()));
-    for what in ["logs", "deliveries", "delivery_bodies", "notices", "traces", "registry_changes"] {
+    for what in ["logs", "deliveries", "delivery_bodies", "notifications", "traces", "registry_changes"] {
         records.get_or_create(&[("what", what)]).inc_by(count(removed.of(what)));
     }
     registry.register("slipway_removed", "Records that retention removed", records);

@@ -9,7 +9,7 @@ use crate::view::webhook::{ReplayView, WebhookDeliveryList, WebhookDeliveryView,
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use database::NoticeState;
+use database::NotificationState;
 use serde::Deserialize;
 
 /// Deliveries that are shown.
@@ -33,8 +33,8 @@ pub(crate) async fn deliveries(
     Administered { name }: Administered,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let notices = service.database.notices(&name, MAX_LISTED).await?;
-    let deliveries = notices.iter().map(WebhookDeliveryView::from).collect();
+    let notifications = service.database.notifications(&name, MAX_LISTED).await?;
+    let deliveries = notifications.iter().map(WebhookDeliveryView::from).collect();
     Ok(answer::document(&headers, &WebhookDeliveryList { deliveries }))
 }
 
@@ -51,13 +51,13 @@ pub(crate) async fn replay(
     Path(DeliveryPath { id }): Path<DeliveryPath>,
 ) -> Result<Response, Problem> {
     send_again(&service, &name, &id).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(ReplayView { id, state: NoticeState::Pending.as_str().to_owned() }))
+    Ok((StatusCode::ACCEPTED, axum::Json(ReplayView { id, state: NotificationState::Pending.as_str().to_owned() }))
         .into_response())
 }
 
 /// Sends a delivery to a webhook of a repository again.
 pub(crate) async fn send_again(service: &Service, name: &str, id: &str) -> Result<(), Problem> {
-    if !service.database.replay_notice(name, id).await? {
+    if !service.database.replay_notification(name, id).await? {
         let detail = format!("no webhook delivery of `{name}` has this id, or retention removed it");
         return Err(Problem::new(Code::DeliveryNotFound, detail));
     }

@@ -100,7 +100,7 @@ fn found(entry: &Entry, look: &AnsweredRefPoll, missed: &MissedPush) -> Option<F
         return None;
     }
     let decided = decision::of(&entry.repository, &push, Trigger::Reconcile { delivery: id.clone() });
-    if decided.builds.is_empty() && decided.lookup.is_none() {
+    if decided.builds.is_empty() && decided.rules_fetch.is_none() {
         return None;
     }
     let none = "0".repeat(missed.after.len());
@@ -126,5 +126,5 @@ fn found(entry: &Entry, look: &AnsweredRefPoll, missed: &MissedPush) -> Option<F
         moves: vec![moved],
         default_branch: None,
     };
-    Some(FoundPush { delivery, requests: decided.builds, lookup: decided.lookup })
+    Some(FoundPush { delivery, requests: decided.builds, rules_fetch: decided.rules_fetch })
 }

@@ -7,7 +7,7 @@ pub(crate) mod markdown;
 pub(crate) mod missed_pushes;
 pub(crate) mod notify;
 pub(crate) mod pull_comments;
-pub(crate) mod registry_notices;
+pub(crate) mod registry_notifications;
 pub(crate) mod retention;
 pub(crate) mod rules_fetch;
 pub(crate) mod schedules;

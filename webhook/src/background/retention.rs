@@ -43,7 +43,7 @@ async fn sweep(database: &Database, catalog: &Catalog, retention: &Retention) ->
             log_bytes = removed.of("log_bytes"),
             deliveries = removed.of("deliveries"),
             delivery_bodies = removed.of("delivery_bodies"),
-            notices = removed.of("notices"),
+            notifications = removed.of("notifications"),
             "retention removed what was beyond its limits"
         );
     }

@@ -6,7 +6,7 @@ use crate::intake::build_requests::{BuildTrigger, Rules};
 use crate::intake::catalog::Catalog;
 use crate::rules::Rule;
 use crate::rules::Schedule;
-use database::{AnsweredLookup, BuildRequest, Database, LookupResult, OwnSchedule, Trigger};
+use database::{AnsweredRulesFetch, BuildRequest, Database, OwnSchedule, RulesFetchResult, Trigger};
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
 
@@ -28,8 +28,8 @@ pub async fn expand_fetched_rules(database: Database, settings: Settings, mut st
 
 /// Turns rules that were fetched by now into builds.
 pub(crate) async fn expand_answered(database: &Database, catalog: &Catalog) -> Result<(), database::Error> {
-    for answered in database.answered_lookups(MAX_BATCH).await? {
-        let entry = catalog.get(database, &answered.lookup.repository).await?;
+    for answered in database.answered_rules_fetches(MAX_BATCH).await? {
+        let entry = catalog.get(database, &answered.rules_fetch.repository).await?;
         let found = match &entry {
             Some(entry) => expand(&entry.repository, &answered),
             None => Expanded::nothing("repository_removed", "the repository was removed meanwhile".to_owned()),
@@ -37,9 +37,9 @@ pub(crate) async fn expand_answered(database: &Database, catalog: &Catalog) -> R
         if let Some(schedules) = &found.schedules {
             database.keep_own_schedules(&answered, schedules).await?;
         }
-        let begun = database.expand_lookup(answered.id, &found.builds, found.ignored, &found.explain).await?;
+        let begun = database.expand_rules_fetch(answered.id, &found.builds, found.ignored, &found.explain).await?;
         if let Some(builds) = begun {
-            let (repo, reason) = (&answered.lookup.repository, found.ignored);
+            let (repo, reason) = (&answered.rules_fetch.repository, found.ignored);
             tracing::info!(repo, builds = builds.len(), reason, "a repository's own rules were applied");
         }
     }
@@ -62,36 +62,36 @@ impl Expanded {
 }
 
 /// Applies the file's rules, or the server's where there is no file; a file that cannot be read builds nothing.
-fn expand(repository: &Repository, answered: &AnsweredLookup) -> Expanded {
-    let lookup = &answered.lookup;
-    let pull = lookup.trigger.pull_request();
+fn expand(repository: &Repository, answered: &AnsweredRulesFetch) -> Expanded {
+    let rules_fetch = &answered.rules_fetch;
+    let pull = rules_fetch.trigger.pull_request();
     let asked = BuildTrigger {
-        git_ref: &lookup.git_ref,
-        // The commit of a lookup is where the rules stand, which for a pull request is not what is built.
-        commit: pull.map_or(lookup.commit.as_deref(), database::PullRequest::full_commit),
-        message: &lookup.commit_message,
+        git_ref: &rules_fetch.git_ref,
+        // The commit of a rules fetch is where the rules stand, which for a pull request is not what is built.
+        commit: pull.map_or(rules_fetch.commit.as_deref(), database::PullRequest::full_commit),
+        message: &rules_fetch.commit_message,
         default_branch: None,
-        trigger: lookup.trigger.clone(),
+        trigger: rules_fetch.trigger.clone(),
     };
-    let mut schedules = tells_schedules(&lookup.trigger).then(Vec::new);
+    let mut schedules = tells_schedules(&rules_fetch.trigger).then(Vec::new);
     let mut requested = match &answered.result {
-        LookupResult::Failed(reason) if reason.code == "ref_not_found" => {
-            let why = format!("`{}`: {}", lookup.path, reason.message);
+        RulesFetchResult::Failed(reason) if reason.code == "ref_not_found" => {
+            let why = format!("`{}`: {}", rules_fetch.path, reason.message);
             return Expanded { schedules, ..Expanded::nothing("rules_unreadable", why) };
         }
-        LookupResult::Failed(reason) => {
-            return Expanded::nothing("rules_unreadable", format!("`{}`: {}", lookup.path, reason.message));
+        RulesFetchResult::Failed(reason) => {
+            return Expanded::nothing("rules_unreadable", format!("`{}`: {}", rules_fetch.path, reason.message));
         }
-        LookupResult::Missing => Rules::of(repository).requests(&asked),
-        LookupResult::Text(text) => match own_rules(repository, text) {
-            Err(problem) => return Expanded::nothing("rules_invalid", format!("`{}`: {problem}", lookup.path)),
+        RulesFetchResult::Missing => Rules::of(repository).requests(&asked),
+        RulesFetchResult::Text(text) => match own_rules(repository, text) {
+            Err(problem) => return Expanded::nothing("rules_invalid", format!("`{}`: {problem}", rules_fetch.path)),
             Ok((image, rules)) => {
-                schedules = schedules.map(|_| of_branch(&rules, &lookup.git_ref));
+                schedules = schedules.map(|_| of_branch(&rules, &rules_fetch.git_ref));
                 Rules { repository, image: &image, rules: &rules }.requests(&asked)
             }
         },
     };
-    requested.builds.retain(|build| lookup.rule.as_ref().is_none_or(|rule| build.rule == *rule));
+    requested.builds.retain(|build| rules_fetch.rule.as_ref().is_none_or(|rule| build.rule == *rule));
     let ignored = requested.builds.is_empty().then_some("no_rule_matched");
     Expanded { builds: requested.builds, ignored, explain: requested.explain, schedules }
 }
@@ -114,14 +114,14 @@ fn of_branch(rules: &[Rule], git_ref: &str) -> Vec<OwnSchedule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use database::{NewLookup, Reason};
+    use database::{NewRulesFetch, Reason};
 
-    fn expanded(result: LookupResult) -> Expanded {
+    fn expanded(result: RulesFetchResult) -> Expanded {
         let text =
             r#"{"name":"team/app","clone_url":"https://x/y.git","image":"r.example.com/team/app","own_rules":{}}"#;
         let document = crate::configuration::document::from_json(text.as_bytes()).unwrap();
         let repository = crate::configuration::document::compile(&document, Vec::new()).unwrap();
-        let lookup = NewLookup {
+        let rules_fetch = NewRulesFetch {
             repository: "team/app".to_owned(),
             clone_url: "https://x/y.git".to_owned(),
             git_ref: "refs/heads/main".to_owned(),
@@ -131,12 +131,12 @@ mod tests {
             path: "slipway.toml".to_owned(),
             rule: None,
         };
-        expand(&repository, &AnsweredLookup { id: 1, lookup, result })
+        expand(&repository, &AnsweredRulesFetch { id: 1, rules_fetch, result })
     }
 
     #[test]
     fn the_file_s_rules_are_applied_and_its_mistakes_told() {
-        let file = |text: &str| expanded(LookupResult::Text(text.to_owned()));
+        let file = |text: &str| expanded(RulesFetchResult::Text(text.to_owned()));
         let built = file("[[rules]]\nbranch = \"main\"\ntags = [\"{sha7}\"]\n");
         assert_eq!(built.builds[0].spec.tags, ["r.example.com/team/app:1111111"]);
         let none = file("[[rules]]\nbranch = \"other\"\n");
@@ -148,8 +148,8 @@ mod tests {
             "{:?}",
             wrong.explain
         );
-        assert_eq!(expanded(LookupResult::Missing).builds[0].spec.tags, ["r.example.com/team/app:latest"]);
+        assert_eq!(expanded(RulesFetchResult::Missing).builds[0].spec.tags, ["r.example.com/team/app:latest"]);
         let reason = Reason { code: "x".to_owned(), message: "no such commit".to_owned() };
-        assert_eq!(expanded(LookupResult::Failed(reason)).ignored, Some("rules_unreadable"));
+        assert_eq!(expanded(RulesFetchResult::Failed(reason)).ignored, Some("rules_unreadable"));
     }
 }

@@ -5,7 +5,7 @@ use crate::intake::build_requests::{BuildTrigger, Rules};
 use crate::intake::catalog::Catalog;
 use crate::rules::Rule;
 use crate::rules::Schedule;
-use database::{Database, NewLookup, OwnSchedule, Trigger};
+use database::{Database, NewRulesFetch, OwnSchedule, Trigger};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::watch::Receiver;
@@ -119,7 +119,7 @@ async fn begin_own(
     due: OffsetDateTime,
 ) -> Result<(), database::Error> {
     let due_ms = due.unix_timestamp() * 1000;
-    let lookup = NewLookup {
+    let rules_fetch = NewRulesFetch {
         repository: repository.name.clone(),
         clone_url: repository.clone_url.clone(),
         git_ref: git_ref.to_owned(),
@@ -129,7 +129,7 @@ async fn begin_own(
         path: own.path.clone(),
         rule: Some(rule.to_owned()),
     };
-    if database.begin_own_schedule(&lookup, rule, due_ms).await? {
+    if database.begin_own_schedule(&rules_fetch, rule, due_ms).await? {
         tracing::info!(
             repo = repository.name,
             rule,
@@ -203,13 +203,13 @@ mod tests {
             [[rules]]\nname = \"main\"\nbranch = \"main\"\n[[rules]]\nbranch = \"other\"\nschedules = [\"0 3 * * *\"]\n";
         let own = settings.repositories[0].1.own_rules.clone().unwrap();
         let answer = async |text: &str| {
-            let claim = database.claim_lookup("one").await.unwrap().expect("a lookup");
-            let lookup = claim.lookup.clone();
-            database.finish_lookup(claim, &database::LookupResult::Text(text.to_owned())).await.unwrap();
+            let claim = database.claim_rules_fetch("one").await.unwrap().expect("a rules fetch");
+            let rules_fetch = claim.rules_fetch.clone();
+            database.finish_rules_fetch(claim, &database::RulesFetchResult::Text(text.to_owned())).await.unwrap();
             crate::background::rules_fetch::expand_answered(&database, &catalog).await.unwrap();
-            lookup
+            rules_fetch
         };
-        let push = NewLookup {
+        let push = NewRulesFetch {
             repository: "team/app".to_owned(),
             clone_url: "https://example.com/team/app.git".to_owned(),
             git_ref: "refs/heads/main".to_owned(),
@@ -219,7 +219,7 @@ mod tests {
             path: own.path.clone(),
             rule: None,
         };
-        database.add_lookup(&push).await.unwrap();
+        database.add_rules_fetch(&push).await.unwrap();
         answer(file).await;
         let night = Window { after: datetime!(2026-11-25 02:50 UTC), until: datetime!(2026-11-25 03:00:04 UTC) };
         for _ in 0..2 {
@@ -231,7 +231,7 @@ mod tests {
             ("refs/heads/main", None, Some("nightly"))
         );
         assert!(
-            database.claim_lookup("one").await.unwrap().is_none(),
+            database.claim_rules_fetch("one").await.unwrap().is_none(),
             "it is due once, and only on the branch of the file"
         );
         let built = async || {
@@ -242,10 +242,10 @@ mod tests {
         assert_eq!(all.iter().map(|request| request.rule.as_str()).collect::<Vec<_>>(), ["nightly", "main"]);
         assert!(matches!(all[0].trigger, Trigger::Schedule { .. }) && matches!(all[1].trigger, Trigger::Push { .. }));
         // The next push takes the schedule away.
-        database.add_lookup(&push).await.unwrap();
+        database.add_rules_fetch(&push).await.unwrap();
         answer("[[rules]]\nname = \"nightly\"\nbranch = \"main\"\n").await;
         let next = Window { after: datetime!(2026-11-26 02:50 UTC), until: datetime!(2026-11-26 03:00:04 UTC) };
         begin_due(&database, &catalog, next).await.unwrap();
-        assert!(database.claim_lookup("one").await.unwrap().is_none());
+        assert!(database.claim_rules_fetch("one").await.unwrap().is_none());
     }
 }

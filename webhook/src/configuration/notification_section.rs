@@ -27,7 +27,7 @@ pub struct NotificationSection {
     repositories: Vec<String>,
 }
 
-/// The form of notices.
+/// The form of notifications.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NotificationFormat {

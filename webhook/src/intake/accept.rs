@@ -103,7 +103,7 @@ impl Accepting<'_> {
         decided: Decision,
     ) -> Result<Outcome, Problem> {
         let repository = entry.document.name.clone();
-        let Decision { builds, lookup, push, closed, ignored, explain } = decided;
+        let Decision { builds, rules_fetch, push, closed, ignored, explain } = decided;
         let delivery = NewDelivery {
             forge: self.forge.as_str().to_owned(),
             delivery: self.id.to_owned(),
@@ -119,7 +119,7 @@ impl Accepting<'_> {
             moves: moves(event),
             default_branch: default_branch(event).map(str::to_owned),
         };
-        let accepted = self.service.database.accept(&delivery, &builds, lookup.as_ref()).await?;
+        let accepted = self.service.database.accept(&delivery, &builds, rules_fetch.as_ref()).await?;
         let (repo, id) = (repository.as_str(), self.id);
         match (&accepted, ignored) {
             (Accepted::New(_), Some(reason)) => {
@@ -130,7 +130,7 @@ impl Accepting<'_> {
             }
             _ => {}
         }
-        Ok(Outcome { repository, accepted, builds, is_pending: lookup.is_some(), ignored, explain })
+        Ok(Outcome { repository, accepted, builds, is_pending: rules_fetch.is_some(), ignored, explain })
     }
 
     /// Returns that nothing follows from a change of a pull request which brought no commit.
@@ -172,7 +172,7 @@ impl Accepting<'_> {
             let mut one = self.decide_push(entry, push);
             all.builds.append(&mut one.builds);
             all.explain.append(&mut one.explain);
-            all.lookup = all.lookup.or(one.lookup);
+            all.rules_fetch = all.rules_fetch.or(one.rules_fetch);
             all.ignored = all.ignored.or(one.ignored);
         }
         if let [push] = pushes {
@@ -180,7 +180,7 @@ impl Accepting<'_> {
         }
         if pushes.is_empty() {
             all.ignored = Some("no_change");
-        } else if !all.builds.is_empty() || all.lookup.is_some() {
+        } else if !all.builds.is_empty() || all.rules_fetch.is_some() {
             all.ignored = None;
         }
         all

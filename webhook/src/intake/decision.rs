@@ -4,7 +4,7 @@ use crate::configuration::settings::Repository;
 use crate::forges::Push;
 use crate::intake::build_requests::{BuildTrigger, Rules, first_line};
 use crate::rules::skip_marker;
-use database::{BuildRequest, NewLookup, PushedRef, Trigger};
+use database::{BuildRequest, NewRulesFetch, PushedRef, Trigger};
 
 /// The decision about a delivery.
 #[derive(Default)]
@@ -12,7 +12,7 @@ pub(crate) struct Decision {
     /// The builds.
     pub builds: Vec<BuildRequest>,
     /// The repository's own rules, if they are to be read first.
-    pub lookup: Option<NewLookup>,
+    pub rules_fetch: Option<NewRulesFetch>,
     /// The change of the ref.
     pub push: Option<PushedRef>,
     /// Ref of a pull request that was closed: its builds are superseded.
@@ -48,7 +48,7 @@ pub(crate) fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Deci
         return Decision::ignored("ref_deleted", format!("`{}` was deleted", push.git_ref));
     };
     if let Some(own) = &repository.own_rules {
-        let lookup = NewLookup {
+        let rules_fetch = NewRulesFetch {
             repository: repository.name.clone(),
             clone_url: repository.clone_url.clone(),
             git_ref: push.git_ref.clone(),
@@ -58,7 +58,7 @@ pub(crate) fn of(repository: &Repository, push: &Push, trigger: Trigger) -> Deci
             path: own.path.clone(),
             rule: None,
         };
-        return Decision { lookup: Some(lookup), ..Decision::default() };
+        return Decision { rules_fetch: Some(rules_fetch), ..Decision::default() };
     }
     let asked = BuildTrigger {
         git_ref: &push.git_ref,

@@ -6,7 +6,7 @@ use crate::configuration::settings::Repository;
 use crate::forges::Pull;
 use crate::intake::build_requests::{BuildTrigger, Rules, first_line, own_images};
 use crate::intake::decision::Decision;
-use database::{BuildRequest, NewLookup, Policy, PullImage, PullRequest, PushedRef, Trigger};
+use database::{BuildRequest, NewRulesFetch, Policy, PullImage, PullRequest, PushedRef, Trigger};
 
 /// Applies the rules to a pull request.
 pub(crate) fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Decision {
@@ -38,7 +38,7 @@ pub(crate) fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Deci
     let target = format!("refs/heads/{}", pull.pull.target);
     if let Some(own) = &repository.own_rules {
         // The rules are those of the branch: what a pull request says of itself counts once somebody has merged it.
-        let lookup = NewLookup {
+        let rules_fetch = NewRulesFetch {
             repository: repository.name.clone(),
             clone_url: repository.clone_url.clone(),
             git_ref: target,
@@ -48,7 +48,7 @@ pub(crate) fn of(repository: &Repository, pull: &Pull, trigger: Trigger) -> Deci
             path: own.path.clone(),
             rule: None,
         };
-        return Decision { lookup: Some(lookup), push, ..Decision::default() };
+        return Decision { rules_fetch: Some(rules_fetch), push, ..Decision::default() };
     }
     let asked = BuildTrigger {
         git_ref: &target,
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_repository_s_own_rules_are_those_of_the_target() {
         let following = follow(r#""pull_requests":"all","own_rules":{},"#, true);
-        let lookup = following.lookup.unwrap();
-        assert_eq!((lookup.git_ref.as_str(), lookup.commit), ("refs/heads/main", Some("2".repeat(40))));
+        let rules_fetch = following.rules_fetch.unwrap();
+        assert_eq!((rules_fetch.git_ref.as_str(), rules_fetch.commit), ("refs/heads/main", Some("2".repeat(40))));
     }
 }

@@ -105,7 +105,7 @@ struct Facts {
     polls: Option<RefPollState>,
     bases: Vec<SeenImage>,
     notes: Vec<(String, String)>,
-    notices: Vec<database::Notice>,
+    notifications: Vec<database::Notification>,
     delivery: Option<Delivery>,
     sizes: Vec<Build>,
     trend: Vec<database::TrendPoint>,
@@ -124,7 +124,7 @@ impl Facts {
             polls: database.ref_poll_state(name).await?,
             bases: crate::background::base_images::of_repository(database, name).await?,
             notes: database.tag_notes(name).await?,
-            notices: database.notices(name, webhooks::MAX_LISTED).await?,
+            notifications: database.notifications(name, webhooks::MAX_LISTED).await?,
             delivery: database.deliveries(&newest).await?.pop(),
             sizes: sizes_of_first_rule(service, &entry.repository).await?,
             trend: database.trend(name, trend::SPAN).await?,
@@ -168,7 +168,7 @@ impl Facts {
             (badges(service, &repository.name))
             @if !repository.webhooks.is_empty() {
                 h2 #webhooks { "Webhooks" }
-                (webhooks::told(caller, repository, &self.notices))
+                (webhooks::told(caller, repository, &self.notifications))
             }
         }
     }

@@ -130,7 +130,7 @@ pub struct TriggeredView {
     pub pending: Option<String>,
     /// Number of that fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lookup: Option<i64>,
+    pub rules_fetch: Option<i64>,
 }
 
 /// The answer to a trigger: builds, or a plan of them.

@@ -4,7 +4,7 @@ use super::build::BuildDetails;
 use super::text::word;
 use super::time::moment;
 use crate::configuration::document::Webhook;
-use database::{Notice, NoticeState};
+use database::{Notification, NotificationState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,22 +102,22 @@ impl From<&Webhook> for WebhookView {
     }
 }
 
-impl From<&Notice> for WebhookDeliveryView {
-    fn from(notice: &Notice) -> WebhookDeliveryView {
-        let is_pending = notice.state == NoticeState::Pending;
+impl From<&Notification> for WebhookDeliveryView {
+    fn from(notification: &Notification) -> WebhookDeliveryView {
+        let is_pending = notification.state == NotificationState::Pending;
         WebhookDeliveryView {
-            id: notice.id.clone(),
-            webhook: notice.webhook.clone(),
-            event: word(notice.event),
-            build: notice.build.as_str().to_owned(),
-            tag: notice.tag.clone(),
-            state: notice.state.as_str().to_owned(),
-            tries: notice.tries,
-            status: notice.status,
-            problem: notice.problem.clone(),
-            at: moment(notice.created_ms),
-            tried_at: notice.tried_ms.and_then(moment),
-            due_at: is_pending.then(|| moment(notice.due_ms)).flatten(),
+            id: notification.id.clone(),
+            webhook: notification.webhook.clone(),
+            event: word(notification.event),
+            build: notification.build.as_str().to_owned(),
+            tag: notification.tag.clone(),
+            state: notification.state.as_str().to_owned(),
+            tries: notification.tries,
+            status: notification.status,
+            problem: notification.problem.clone(),
+            at: moment(notification.created_ms),
+            tried_at: notification.tried_ms.and_then(moment),
+            due_at: is_pending.then(|| moment(notification.due_ms)).flatten(),
         }
     }
 }

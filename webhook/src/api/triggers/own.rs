@@ -7,7 +7,7 @@ use crate::configuration::settings::Repository;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::view::code::Code;
-use database::{FoundRules, LookupResult, NewLookup, Trigger};
+use database::{FoundRules, NewRulesFetch, RulesFetchResult, Trigger};
 
 /// A repository with the rules that stand at a commit.
 pub(crate) struct AtCommit {
@@ -53,7 +53,7 @@ pub(crate) async fn read_first(
     let Some(own) = &repository.own_rules else { return Ok(None) };
     let mut missing = None;
     for git_ref in refs {
-        let lookup = NewLookup {
+        let rules_fetch = NewRulesFetch {
             repository: repository.name.clone(),
             clone_url: repository.clone_url.clone(),
             git_ref: git_ref.clone(),
@@ -63,9 +63,9 @@ pub(crate) async fn read_first(
             path: own.path.clone(),
             rule: None,
         };
-        let Some(found) = worker_queries::rules(service, &lookup).await? else { return Ok(None) };
+        let Some(found) = worker_queries::rules(service, &rules_fetch).await? else { return Ok(None) };
         match found.result {
-            LookupResult::Failed(reason) if reason.code == "ref_not_found" => {
+            RulesFetchResult::Failed(reason) if reason.code == "ref_not_found" => {
                 missing.get_or_insert(reason);
             }
             _ => return applied(repository, git_ref, found).map(Some),
@@ -85,9 +85,9 @@ fn applied(repository: &Repository, git_ref: &str, found: FoundRules) -> Result<
     let mut repository = repository.clone();
     let mut has_file = false;
     match &found.result {
-        LookupResult::Failed(reason) => return Err(refused(Code::RulesUnreadable, &reason.message)),
-        LookupResult::Missing => {}
-        LookupResult::Text(text) => {
+        RulesFetchResult::Failed(reason) => return Err(refused(Code::RulesUnreadable, &reason.message)),
+        RulesFetchResult::Missing => {}
+        RulesFetchResult::Text(text) => {
             let read = own_rules(&repository, text).map_err(|problem| refused(Code::RulesInvalid, &problem))?;
             (repository.image, repository.rules) = read;
             has_file = true;

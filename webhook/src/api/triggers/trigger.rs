@@ -19,7 +19,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewLookup, Trigger};
+use database::{Accepted, BuildId, BuildRequest, IdempotencyKey, NewRulesFetch, Trigger};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -79,7 +79,7 @@ pub(crate) async fn trigger(
         Applied::Builds(requested) => store(&service, once, &requested.builds, until).await,
         Applied::Pending(id) => {
             let pending =
-                TriggeredView { pending: Some("rules".to_owned()), lookup: Some(id), ..TriggeredView::default() };
+                TriggeredView { pending: Some("rules".to_owned()), rules_fetch: Some(id), ..TriggeredView::default() };
             Ok((StatusCode::ACCEPTED, axum::Json(pending)).into_response())
         }
     }
@@ -225,7 +225,7 @@ async fn ended(service: &Service, ids: &[BuildId], until: Instant) -> Result<boo
 async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by: &str) -> Result<i64, Problem> {
     let repository = &entry.repository;
     let git_ref = request.refs(repository)?.into_iter().next().unwrap_or_default();
-    let lookup = NewLookup {
+    let rules_fetch = NewRulesFetch {
         repository: repository.name.clone(),
         clone_url: repository.clone_url.clone(),
         git_ref,
@@ -235,7 +235,7 @@ async fn look_up(service: &Service, entry: &Entry, request: &TriggerRequest, by:
         path: repository.own_rules.as_ref().map(|own| own.path.clone()).unwrap_or_default(),
         rule: None,
     };
-    Ok(service.database.add_lookup(&lookup).await?)
+    Ok(service.database.add_rules_fetch(&rules_fetch).await?)
 }
 
 /// Applies the rules to what was asked for; a short name is a branch first and a tag second.

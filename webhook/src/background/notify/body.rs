@@ -4,18 +4,18 @@ use crate::configuration::settings::Settings;
 use crate::view::build::BuildDetails;
 use crate::view::time::moment;
 use crate::view::webhook::BuildEvent;
-use database::{Build, Event, Notice, Trigger};
+use database::{Build, Event, Notification, Trigger};
 use serde_json::{Value, json};
 
 /// Characters of a commit's message, or of a reason, in a chat message.
 const MAX_LINE: usize = 300;
 
 /// Returns what happened to a build, and the build as the API shows it.
-pub(crate) fn slipway(notice: &Notice, sequence: i64, build: BuildDetails) -> Value {
+pub(crate) fn slipway(notification: &Notification, sequence: i64, build: BuildDetails) -> Value {
     let event = BuildEvent {
-        event: notice.event.as_str().to_owned(),
-        delivery: notice.id.clone(),
-        at: moment(notice.created_ms),
+        event: notification.event.as_str().to_owned(),
+        delivery: notification.id.clone(),
+        at: moment(notification.created_ms),
         sequence,
         build,
     };

@@ -10,7 +10,7 @@ use crate::view::build::BuildDetails;
 use crate::view::code::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use database::{Database, Notice, NoticeState, Sent, WebhookRecord};
+use database::{Database, Notification, NotificationState, Sent, WebhookRecord};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
@@ -144,26 +144,26 @@ async fn start_due(
     catalog: &Catalog,
     in_flight: &mut InFlight,
 ) -> Result<(), database::Error> {
-    for notice in dispatcher.database.due_notices(4 * MAX_IN_FLIGHT as u32).await? {
-        let found = match find(&dispatcher.database, catalog, &notice).await? {
+    for notification in dispatcher.database.due_notifications(4 * MAX_IN_FLIGHT as u32).await? {
+        let found = match find(&dispatcher.database, catalog, &notification).await? {
             Some(found) => Some(found),
             // It may be newer than what is known of the repository.
             None => {
                 catalog.changed();
-                find(&dispatcher.database, catalog, &notice).await?
+                find(&dispatcher.database, catalog, &notification).await?
             }
         };
         let Some((entry, webhook)) = found else {
             let gone = "the webhook was removed";
-            dispatcher.database.acknowledge_notice(&notice, Sent::Refused, None, Some(gone)).await?;
+            dispatcher.database.acknowledge_notification(&notification, Sent::Refused, None, Some(gone)).await?;
             continue;
         };
         let host = url::Url::parse(&webhook.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let webhook_name = format!("{} {}", notice.repository, notice.webhook);
+        let webhook_name = format!("{} {}", notification.repository, notification.webhook);
         let target = Target { webhook: webhook_name, host: host.unwrap_or_default() };
-        if in_flight.takes(&target) && dispatcher.database.take_notice(&notice).await? {
+        if in_flight.takes(&target) && dispatcher.database.take_notification(&notification).await? {
             let dispatcher = dispatcher.clone();
-            in_flight.begin(target, async move { dispatcher.deliver(&entry, &webhook, notice).await });
+            in_flight.begin(target, async move { dispatcher.deliver(&entry, &webhook, notification).await });
         }
     }
     Ok(())
@@ -173,26 +173,26 @@ async fn start_due(
 async fn find(
     database: &Database,
     catalog: &Catalog,
-    notice: &Notice,
+    notification: &Notification,
 ) -> Result<Option<(Arc<Entry>, Webhook)>, database::Error> {
-    let Some(entry) = catalog.get(database, &notice.repository).await? else { return Ok(None) };
-    let webhook = entry.repository.webhooks.iter().find(|webhook| webhook.name == notice.webhook).cloned();
+    let Some(entry) = catalog.get(database, &notification.repository).await? else { return Ok(None) };
+    let webhook = entry.repository.webhooks.iter().find(|webhook| webhook.name == notification.webhook).cloned();
     Ok(webhook.map(|webhook| (entry, webhook)))
 }
 
 impl Dispatcher {
-    async fn deliver(&self, entry: &Entry, webhook: &Webhook, notice: Notice) {
-        let (sent, status, problem) = match self.send(entry, webhook, &notice).await {
+    async fn deliver(&self, entry: &Entry, webhook: &Webhook, notification: Notification) {
+        let (sent, status, problem) = match self.send(entry, webhook, &notification).await {
             Ok(status) => {
                 let sent = verdict(status);
                 (sent, Some(i64::from(status)), explained(status))
             }
             Err((sent, problem)) => (sent, None, Some(problem)),
         };
-        match self.database.acknowledge_notice(&notice, sent, status, problem.as_deref()).await {
-            Ok(NoticeState::Failed) => {
-                let (repo, webhook) = (&notice.repository, &notice.webhook);
-                tracing::warn!(repo, webhook, delivery = notice.id, status, problem, "a webhook delivery failed");
+        match self.database.acknowledge_notification(&notification, sent, status, problem.as_deref()).await {
+            Ok(NotificationState::Failed) => {
+                let (repo, webhook) = (&notification.repository, &notification.webhook);
+                tracing::warn!(repo, webhook, delivery = notification.id, status, problem, "a webhook delivery failed");
             }
             Ok(_) => {}
             Err(error) => {
@@ -201,7 +201,7 @@ impl Dispatcher {
         }
     }
 
-    async fn send(&self, entry: &Entry, webhook: &Webhook, notice: &Notice) -> Result<u16, (Sent, String)> {
+    async fn send(&self, entry: &Entry, webhook: &Webhook, notification: &Notification) -> Result<u16, (Sent, String)> {
         // The URL is not repeated: it often is a secret, and the record is shown to more than those who know it.
         let refused = |refused: Refused| match refused.code {
             Code::AddressNotAllowed => (Sent::Refused, NOT_PUBLIC.to_owned()),
@@ -217,26 +217,27 @@ impl Dispatcher {
         }
         let addresses = addresses.unwrap_or_default();
         let again = |error: database::Error| (Sent::Again, error.to_string());
-        let build = self.database.build(&notice.build).await.map_err(again)?;
+        let build = self.database.build(&notification.build).await.map_err(again)?;
         let build = build.ok_or_else(|| (Sent::Refused, "the build was removed".to_owned()))?;
         let shown = BuildDetails::read(&self.database, &self.settings, &build).await.map_err(again)?;
-        let body = match (&notice.tag, webhook.format) {
+        let body = match (&notification.tag, webhook.format) {
             (Some(tag), _) => body::dockerhub(tag, &build, &self.settings),
-            (None, Format::Slack) => body::slack(notice.event, &build, &self.settings),
-            (None, _) => body::slipway(notice, build.sequence, shown),
+            (None, Format::Slack) => body::slack(notification.event, &build, &self.settings),
+            (None, _) => body::slipway(notification, build.sequence, shown),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
-            ("x-slipway-event", notice.event.as_str().to_owned()),
-            ("x-slipway-delivery", notice.id.clone()),
+            ("x-slipway-event", notification.event.as_str().to_owned()),
+            ("x-slipway-delivery", notification.id.clone()),
         ];
         let sent_at = time::OffsetDateTime::now_utc().unix_timestamp();
-        headers.push(("webhook-id", notice.id.clone()));
+        headers.push(("webhook-id", notification.id.clone()));
         headers.push(("webhook-timestamp", sent_at.to_string()));
         if let Some(key) = &webhook.key {
             headers.push(("x-hub-signature-256", signature(key, &body)));
-            headers.push(("webhook-signature", timed_signature(key, &format!("{}.{sent_at}.", notice.id), &body)));
+            headers
+                .push(("webhook-signature", timed_signature(key, &format!("{}.{sent_at}.", notification.id), &body)));
         }
         let request = Outgoing { url: webhook.url.clone(), addresses, headers, body };
         let answer = tokio::time::timeout(TIMEOUT, self.post.post(request)).await;

@@ -1,28 +1,28 @@
-//! Sends notices of the embedded registry to its endpoints, each endpoint's in order, until they are taken.
+//! Sends notifications of the embedded registry to its endpoints, each endpoint's in order, until they are taken.
 
 use super::notify::{Outgoing, Post, explained, signature, timed_signature, verdict};
 use crate::configuration::notification_section::{Notification, NotificationFormat};
 use crate::view::time::moment;
-use database::{Database, RegistryNotice, Sent, StatusAnswer};
+use database::{Database, RegistryNotification, Sent, StatusAnswer};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
 
-/// How often the database is asked for notices.
+/// How often the database is asked for notifications.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How long an endpoint has to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Notices that are read at once.
+/// Notifications that are read at once.
 const BATCH: u32 = 50;
-/// Notices that an endpoint which does not answer may leave behind; the oldest go.
+/// Notifications that an endpoint which does not answer may leave behind; the oldest go.
 const MAX_WAITING: u32 = 10_000;
 /// Media type of the distribution's notifications.
 const DISTRIBUTION: &str = "application/vnd.docker.distribution.events.v2+json";
 /// Media type of a CloudEvent that is whole in the body.
 const CLOUD_EVENT: &str = "application/cloudevents+json";
 
-/// Sends the notices of one endpoint.
+/// Sends the notifications of one endpoint.
 struct Lane {
     database: Database,
     endpoint: Notification,
@@ -31,7 +31,7 @@ struct Lane {
     post: Arc<dyn Post>,
 }
 
-/// Sends notices to all endpoints until `stopped`. `source` is the registry's URL.
+/// Sends notifications to all endpoints until `stopped`. `source` is the registry's URL.
 pub async fn notify_endpoints(
     database: Database,
     endpoints: Vec<Notification>,
@@ -41,7 +41,7 @@ pub async fn notify_endpoints(
 ) {
     let names: Vec<String> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
     if let Err(error) = database.forget_registry_endpoints(&names).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "notices of earlier endpoints stay");
+        tracing::warn!(error = &error as &dyn std::error::Error, "notifications of earlier endpoints stay");
     }
     let lanes = endpoints.into_iter().map(|endpoint| {
         let (database, source, post) = (database.clone(), source.clone(), post.clone());
@@ -56,7 +56,10 @@ impl Lane {
     async fn keep(self, mut stopped: Receiver<bool>) {
         while !*stopped.borrow() {
             if let Err(error) = self.send_due(&stopped).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "notices of the registry cannot be read");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "notifications of the registry cannot be read"
+                );
             }
             tokio::select! {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
@@ -68,14 +71,14 @@ impl Lane {
     /// Sends what is due, one after the other: one that is not taken holds up those behind it.
     async fn send_due(&self, stopped: &Receiver<bool>) -> Result<(), database::Error> {
         loop {
-            let due = self.database.due_registry_notices(&self.endpoint.name, BATCH).await?;
+            let due = self.database.due_registry_notifications(&self.endpoint.name, BATCH).await?;
             let is_all = due.len() < BATCH as usize;
-            for notice in due {
+            for notification in due {
                 if *stopped.borrow() {
                     return Ok(());
                 }
-                let answer = self.send(&notice).await;
-                self.database.acknowledge_registry_notice(notice.id, &answer).await?;
+                let answer = self.send(&notification).await;
+                self.database.acknowledge_registry_notification(notification.id, &answer).await?;
                 if !answer.is_final() {
                     self.trim().await?;
                     return Ok(());
@@ -89,16 +92,20 @@ impl Lane {
 
     async fn trim(&self) -> Result<(), database::Error> {
         let endpoint = &self.endpoint.name;
-        let dropped = self.database.trim_registry_notices(endpoint, MAX_WAITING).await?;
+        let dropped = self.database.trim_registry_notifications(endpoint, MAX_WAITING).await?;
         if dropped > 0 {
-            tracing::error!(endpoint, dropped, "an endpoint of the registry does not answer: its oldest notices went");
+            tracing::error!(
+                endpoint,
+                dropped,
+                "an endpoint of the registry does not answer: its oldest notifications went"
+            );
         }
         Ok(())
     }
 
-    async fn send(&self, notice: &RegistryNotice) -> StatusAnswer {
-        let (endpoint, tries) = (&self.endpoint.name, notice.tries);
-        let answer = tokio::time::timeout(TIMEOUT, self.post.post(self.request(notice))).await;
+    async fn send(&self, notification: &RegistryNotification) -> StatusAnswer {
+        let (endpoint, tries) = (&self.endpoint.name, notification.tries);
+        let answer = tokio::time::timeout(TIMEOUT, self.post.post(self.request(notification))).await;
         let late = || Err(format!("no answer within {} seconds", TIMEOUT.as_secs()));
         let (sent, problem) = match answer.unwrap_or_else(|_| late()) {
             Ok(status) => (verdict(status), explained(status).unwrap_or_default()),
@@ -107,19 +114,24 @@ impl Lane {
         match sent {
             Sent::Delivered => StatusAnswer::Taken,
             Sent::Again => {
-                tracing::warn!(endpoint, tries, problem, "a notice of the registry is sent again later");
+                tracing::warn!(endpoint, tries, problem, "a notification of the registry is sent again later");
                 StatusAnswer::Again(problem)
             }
             Sent::Refused => {
-                tracing::error!(endpoint, problem, event = notice.event, "a notice of the registry was refused");
+                tracing::error!(
+                    endpoint,
+                    problem,
+                    event = notification.event,
+                    "a notification of the registry was refused"
+                );
                 StatusAnswer::Refused(problem)
             }
         }
     }
 
-    fn request(&self, notice: &RegistryNotice) -> Outgoing {
-        let mut event: Value = serde_json::from_str(&notice.event).unwrap_or_default();
-        event["timestamp"] = moment(notice.created_ms).into();
+    fn request(&self, notification: &RegistryNotification) -> Outgoing {
+        let mut event: Value = serde_json::from_str(&notification.event).unwrap_or_default();
+        event["timestamp"] = moment(notification.created_ms).into();
         if event["source"]["addr"] == "" {
             event["source"]["addr"] = self.source.clone().into();
         }

@@ -34,7 +34,7 @@ fn found(look: &AnsweredRefPoll) -> Vec<FoundPush> {
         let pushed =
             PushedRef { git_ref: missed.git_ref.clone(), before: missed.before.clone(), after: missed.after.clone() };
         let delivery = NewDelivery { forge: "reconcile".into(), push: Some(pushed), ..delivery(&id, &id) };
-        FoundPush { delivery, requests: vec![request], lookup: None }
+        FoundPush { delivery, requests: vec![request], rules_fetch: None }
     };
     look.missed.iter().map(push).collect()
 }
