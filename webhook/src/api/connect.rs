@@ -76,17 +76,20 @@ async fn rotate(service: &Service, caller: &Caller, name: &str, drop_previous: b
         .await
     };
     let both = set(&before, Some(&secret), keys.first()).await?;
-    let registered = register(service, name).await;
-    match (&registered, keys.first()) {
-        (Err(_), Some(present)) => drop(set(&both, Some(present), keys.get(1)).await?),
-        (Ok(_), _) if drop_previous => drop(set(&both, Some(&secret), None).await?),
-        _ => {}
-    }
-    if registered.is_err() {
-        return registered;
+    let registered = match register(service, name).await {
+        Ok(registered) => registered,
+        Err(problem) => {
+            if let Some(present) = keys.first() {
+                set(&both, Some(present), keys.get(1)).await?;
+            }
+            return Err(problem);
+        }
+    };
+    if drop_previous {
+        set(&both, Some(&secret), None).await?;
     }
     tracing::info!(repo = name, by = caller_name(caller), drop_previous, "the secret of a webhook was rotated");
-    registered
+    Ok(registered)
 }
 
 fn caller_name(caller: &Caller) -> &str {
