@@ -14,16 +14,18 @@ DO $$ BEGIN
     END IF;
 END $$;
 
-GRANT SELECT ON schema_version, switches, builds, pushes, webhooks, secrets, lookups, questions, looks, base_images
+GRANT SELECT ON schema_version, switches, builds, pushes, webhooks, secrets, rules_fetches, worker_queries, ref_polls, base_images
     TO slipway_worker;
 GRANT SELECT (name) ON repositories TO slipway_worker;
 GRANT UPDATE (state, attempt, forgiven, worker, lease_until_ms, not_before_ms, commit_id, commit_message, sequence, push_id,
     reason_json, image_json, started_ms, finished_ms, version, log_bytes, warnings_json) ON builds TO slipway_worker;
-GRANT UPDATE (state, attempt, worker, lease_until_ms, answer_json) ON lookups TO slipway_worker;
-GRANT UPDATE (state, answer_json) ON questions TO slipway_worker;
-GRANT DELETE ON questions TO slipway_worker;
-GRANT UPDATE (due_ms, attempt, lease_until_ms, asked_ms, answer_json, failures, problem) ON looks TO slipway_worker;
+GRANT UPDATE (state, attempt, worker, lease_until_ms, answer_json) ON rules_fetches TO slipway_worker;
+GRANT UPDATE (state, answer_json) ON worker_queries TO slipway_worker;
+GRANT DELETE ON worker_queries TO slipway_worker;
+GRANT UPDATE (due_ms, attempt, lease_until_ms, asked_ms, answer_json, failures, problem) ON ref_polls TO slipway_worker;
 GRANT UPDATE (due_ms, attempt, failures, tag_digest, digest, seen_ms, problem) ON base_images TO slipway_worker;
 GRANT SELECT, INSERT, UPDATE ON fair_share, steps, logs, cached_layers, tags, traces TO slipway_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO slipway_worker;
-GRANT SELECT, INSERT ON statuses, notices TO slipway_worker;
+GRANT SELECT, INSERT ON statuses, notifications TO slipway_worker;
+GRANT SELECT, INSERT, UPDATE ON pull_comments TO slipway_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON pull_tags TO slipway_worker;

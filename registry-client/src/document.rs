@@ -259,9 +259,10 @@ fn map_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     Ok(map.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect())
 }
 
-/// Reads a command, whose words may be `null`.
+/// Reads a command, whose words may be `null`. One without words is none: Go leaves both out.
 fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     let words: Option<Vec<Option<String>>> = Option::deserialize(deserializer)?;
+    let words = words.filter(|words| !words.is_empty());
     Ok(words.map(|words| words.into_iter().map(Option::unwrap_or_default).collect()))
 }
 

@@ -12,7 +12,7 @@ FROM ${BASE} AS network
 # names up by themselves.
 ARG MIRROR
 RUN if [ -z "$MIRROR" ]; then echo none > /release; exit; fi; host=${MIRROR#http://}; host=${host%%/*}; \
-    address=$(nsrules_fetch "$host" | sed -n '/^Name:/,$s/^Address[^0-9]*\([0-9.]*\)$/\1/p' | head -n 1); \
+    address=$(nslookup "$host" | sed -n '/^Name:/,$s/^Address[^0-9]*\([0-9.]*\)$/\1/p' | head -n 1); \
     wget -q -O /release --header "Host: $host" "http://$address/${MIRROR#http://*/}/dists/stable/Release"
 RUN test -s /release
 FROM ${BASE} AS tools

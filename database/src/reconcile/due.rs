@@ -9,7 +9,7 @@ impl Database {
     /// Returns how long nothing is due: no ref poll, no base image, no check of a tag and no removal; `None` if nothing ever is.
     pub async fn next_reconciliation(&self) -> Result<Option<Duration>, Error> {
         let text = "SELECT MIN(due_ms) AS due_ms FROM ( \
-             SELECT CASE WHEN lease_until_ms > due_ms THEN lease_until_ms ELSE due_ms END AS due_ms FROM looks WHERE answer_json IS NULL \
+             SELECT CASE WHEN lease_until_ms > due_ms THEN lease_until_ms ELSE due_ms END AS due_ms FROM ref_polls WHERE answer_json IS NULL \
              UNION ALL SELECT due_ms FROM base_images UNION ALL SELECT MIN(remove_ms) FROM pull_tags \
              UNION ALL SELECT CASE WHEN holder IS NOT NULL AND held_until_ms > check_ms THEN held_until_ms ELSE check_ms END \
              FROM tags WHERE check_ms IS NOT NULL) d";

@@ -77,8 +77,8 @@ impl Database {
     /// Returns looks that were answered and are not compared yet.
     pub async fn answered_ref_polls(&self, limit: u32) -> Result<Vec<AnsweredRefPoll>, Error> {
         let rows = sql(
-            "reading looks",
-            "SELECT repository, attempt, asked_ms, answer_json, pause_ms FROM looks WHERE answer_json IS NOT NULL \
+            "reading ref polls",
+            "SELECT repository, attempt, asked_ms, answer_json, pause_ms FROM ref_polls WHERE answer_json IS NOT NULL \
              ORDER BY asked_ms, repository LIMIT $1",
         )
         .bind(i64::from(limit))
@@ -145,7 +145,7 @@ impl Database {
         let mut transaction = self.begin_accepting().await?;
         let settled = sql(
             doing,
-            "UPDATE looks SET answer_json = NULL, known_json = $3, compared_ms = $4, due_ms = $5 \
+            "UPDATE ref_polls SET answer_json = NULL, known_json = $3, compared_ms = $4, due_ms = $5 \
              WHERE repository = $1 AND attempt = $2 AND answer_json IS NOT NULL",
         )
         .bind(&look.repository)

@@ -20,7 +20,7 @@ pub type Heads = BTreeMap<String, String>;
 
 /// A look that several servers ask for when they start is one, if it is not older than this.
 const FRESH_MS: i64 = 10_000;
-/// Most times that the pause is doubled after looks that failed.
+/// Most times that the pause is doubled after ref_polls that failed.
 const MAX_DOUBLINGS: u32 = 4;
 
 /// A repository that is looked at.
@@ -63,7 +63,7 @@ pub struct MovedRef {
     pub message: String,
 }
 
-/// How the looks at a repository go.
+/// How the ref_polls at a repository go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefPollState {
     /// When the refs were last seen, in milliseconds since 1970.
@@ -75,16 +75,16 @@ pub struct RefPollState {
 }
 
 impl Database {
-    /// Says which repositories are looked at and how long to pause between two looks. `begins` asks for one now, as a
+    /// Says which repositories are looked at and how long to pause between two ref_polls. `begins` asks for one now, as a
     /// server does that starts. Those that are not named are not looked at any more.
     pub async fn look_at(&self, all: &[Looked], pause: Duration, begins: bool) -> Result<(), Error> {
         let doing = "noting which repositories are looked at";
         let mut transaction = self.begin().await?;
-        let rows = sql(doing, "SELECT repository FROM looks ORDER BY repository").all(transaction.on()).await?;
+        let rows = sql(doing, "SELECT repository FROM ref_polls ORDER BY repository").all(transaction.on()).await?;
         for row in rows {
             let known: String = row.get("repository")?;
             if !all.iter().any(|looked| looked.repository == known) {
-                let text = "DELETE FROM looks WHERE repository = $1";
+                let text = "DELETE FROM ref_polls WHERE repository = $1";
                 sql(doing, text).bind(&known).run(transaction.on()).await?;
             }
         }
@@ -92,13 +92,13 @@ impl Database {
             // The refs of another server say nothing about this one.
             sql(
                 doing,
-                "INSERT INTO looks (repository, clone_url, pause_ms, due_ms) VALUES ($1, $2, $3, $4) \
+                "INSERT INTO ref_polls (repository, clone_url, pause_ms, due_ms) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (repository) DO UPDATE SET clone_url = excluded.clone_url, pause_ms = excluded.pause_ms, \
-                 due_ms = CASE WHEN $5 AND looks.asked_ms < $6 OR looks.clone_url <> excluded.clone_url THEN $4 ELSE looks.due_ms END, \
-                 known_json = CASE WHEN looks.clone_url = excluded.clone_url THEN looks.known_json END, \
-                 compared_ms = CASE WHEN looks.clone_url = excluded.clone_url THEN looks.compared_ms END, \
-                 answer_json = CASE WHEN looks.clone_url = excluded.clone_url THEN looks.answer_json END \
-                 WHERE $5 OR looks.clone_url <> excluded.clone_url OR looks.pause_ms <> excluded.pause_ms",
+                 due_ms = CASE WHEN $5 AND ref_polls.asked_ms < $6 OR ref_polls.clone_url <> excluded.clone_url THEN $4 ELSE ref_polls.due_ms END, \
+                 known_json = CASE WHEN ref_polls.clone_url = excluded.clone_url THEN ref_polls.known_json END, \
+                 compared_ms = CASE WHEN ref_polls.clone_url = excluded.clone_url THEN ref_polls.compared_ms END, \
+                 answer_json = CASE WHEN ref_polls.clone_url = excluded.clone_url THEN ref_polls.answer_json END \
+                 WHERE $5 OR ref_polls.clone_url <> excluded.clone_url OR ref_polls.pause_ms <> excluded.pause_ms",
             )
             .bind(&looked.repository)
             .bind(&looked.clone_url)
@@ -115,7 +115,7 @@ impl Database {
 
     /// Gives a worker a look that is due and that nobody has.
     pub async fn claim_ref_poll(&self) -> Result<Option<RefPollClaim>, Error> {
-        const DUE: &str = "SELECT repository FROM looks WHERE answer_json IS NULL AND due_ms <= $1 AND lease_until_ms <= $1 \
+        const DUE: &str = "SELECT repository FROM ref_polls WHERE answer_json IS NULL AND due_ms <= $1 AND lease_until_ms <= $1 \
              ORDER BY due_ms, repository LIMIT 1";
         let doing = "claiming a look";
         let now = self.now_ms().await?;
@@ -125,7 +125,7 @@ impl Database {
         let mut transaction = self.begin().await?;
         schema::confirm(transaction.on()).await?;
         let text = format!(
-            "UPDATE looks SET attempt = attempt + 1, asked_ms = $1, lease_until_ms = $2 WHERE repository = \
+            "UPDATE ref_polls SET attempt = attempt + 1, asked_ms = $1, lease_until_ms = $2 WHERE repository = \
              ({DUE} /*+FOR UPDATE SKIP LOCKED*/) RETURNING repository, clone_url, attempt"
         );
         let row = sql(doing, text)
@@ -146,14 +146,14 @@ impl Database {
         let doing = "writing what a look saw";
         let written = match result {
             Ok(seen) => {
-                let text = "UPDATE looks SET answer_json = $3, lease_until_ms = 0, failures = 0, problem = NULL \
+                let text = "UPDATE ref_polls SET answer_json = $3, lease_until_ms = 0, failures = 0, problem = NULL \
                      WHERE repository = $1 AND attempt = $2 AND answer_json IS NULL";
                 let statement = sql(doing, text).bind(&claim.looked.repository).bind(claim.attempt);
                 statement.bind(to_json(seen)?).run(self.write()).await?
             }
             Err(reason) => {
                 let text = format!(
-                    "UPDATE looks SET problem = $3, lease_until_ms = 0, failures = failures + 1, due_ms = $4 + pause_ms * \
+                    "UPDATE ref_polls SET problem = $3, lease_until_ms = 0, failures = failures + 1, due_ms = $4 + pause_ms * \
                      (1 << CAST(CASE WHEN failures < {MAX_DOUBLINGS} THEN failures ELSE {MAX_DOUBLINGS} END AS INTEGER)) \
                      WHERE repository = $1 AND attempt = $2 AND answer_json IS NULL"
                 );
@@ -164,9 +164,9 @@ impl Database {
         if written == 0 { Err(Error::LeaseLost) } else { Ok(()) }
     }
 
-    /// Returns how the looks at a repository go; `None` if it is not looked at.
+    /// Returns how the ref_polls at a repository go; `None` if it is not looked at.
     pub async fn ref_poll_state(&self, repository: &str) -> Result<Option<RefPollState>, Error> {
-        let row = sql("reading a look", "SELECT compared_ms, due_ms, problem FROM looks WHERE repository = $1")
+        let row = sql("reading a look", "SELECT compared_ms, due_ms, problem FROM ref_polls WHERE repository = $1")
             .bind(repository)
             .optional(self.read())
             .await?;
@@ -183,7 +183,7 @@ impl Database {
     /// Returns what is known of the refs: what the last look saw, and what was pushed since; `None` before the first.
     pub(crate) async fn last_known(&self, repository: &str) -> Result<Option<LastKnown>, Error> {
         let doing = "reading what is known of refs";
-        let text = "SELECT known_json, compared_ms FROM looks WHERE repository = $1";
+        let text = "SELECT known_json, compared_ms FROM ref_polls WHERE repository = $1";
         let row = sql(doing, text).bind(repository).optional(self.read()).await?;
         let Some(row) = row else { return Ok(None) };
         let (Some(compared), Some(since_ms)) =

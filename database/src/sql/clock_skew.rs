@@ -18,8 +18,8 @@ fn waiting() -> [(&'static str, &'static str, String, &'static str); 6] {
         // The last of the pauses between tries.
         ("statuses", "due_ms", "tries >= 0".to_owned(), "512000"),
         ("notifications", "due_ms", format!("state = {NOTIFICATION_PENDING}"), "3600000"),
-        // As often as the pause between looks is doubled.
-        ("looks", "due_ms", "answer_json IS NULL".to_owned(), "pause_ms * 16"),
+        // As often as the pause between ref_polls is doubled.
+        ("ref_polls", "due_ms", "answer_json IS NULL".to_owned(), "pause_ms * 16"),
         ("base_images", "due_ms", "attempt >= 0".to_owned(), "pause_ms * 16"),
         // The pause before the last try to ask a registry.
         ("tags", "check_ms", "check_ms IS NOT NULL".to_owned(), "660000"),
@@ -31,7 +31,7 @@ fn held() -> [(&'static str, &'static str, String); 4] {
     [
         ("builds", "lease_until_ms", "worker IS NOT NULL".to_owned()),
         ("rules_fetches", "lease_until_ms", format!("state = {FETCH_CLAIMED}")),
-        ("looks", "lease_until_ms", "answer_json IS NULL".to_owned()),
+        ("ref_polls", "lease_until_ms", "answer_json IS NULL".to_owned()),
         ("tags", "held_until_ms", "holder IS NOT NULL".to_owned()),
     ]
 }
@@ -55,7 +55,7 @@ impl Database {
         let all: Vec<_> = waiting.into_iter().chain(held).collect();
         let exists = all.iter().map(|(table, _, which)| format!("EXISTS (SELECT 1 FROM {table} WHERE {which})"));
         let exists = format!("SELECT {} AS is_ahead", exists.collect::<Vec<_>>().join(" OR "));
-        // Mostly there is nothing, and whoever only looks waits for nobody who writes.
+        // Mostly there is nothing, and whoever only ref_polls waits for nobody who writes.
         if !sql(doing, exists).bind(self.now_ms().await?).one(self.read()).await?.get::<bool>("is_ahead")? {
             return Ok(());
         }
