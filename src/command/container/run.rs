@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
     /// Mount an empty directory in memory
     #[arg(long, value_name = "PATH[:size=SIZE]")]
     tmpfs: Vec<String>,
-    /// Mount something: type=volume,source=NAME,target=PATH[,readonly] or type=tmpfs,target=PATH
+    /// Mount something: type=volume,source=NAME,target=PATH or type=tmpfs,target=PATH
     #[arg(long = "mount", value_name = "FIELDS")]
     mounts: Vec<String>,
     /// Mount a volume, which outlives the container if it has a name
