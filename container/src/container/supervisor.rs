@@ -151,8 +151,8 @@ fn run(
     let record = &container.record;
     let run = ContainerRun { terminal: record.terminal, read_only: record.read_only, init: record.init };
     let mut process = sandbox.start_container(id, &step, run)?;
-    let (typing, readers) = pass_on(&mut process, record.interactive, attached, Some(&log));
     let is_started = process.is_started()?;
+    let mut socket = None;
     if is_started {
         container.state.status = Status::Running;
         container.state.error = String::new();
@@ -160,8 +160,14 @@ fn run(
         container.state.supervisor = std::process::id();
         container.state.boot = boot();
         container.state.ports = opened;
-        let socket = listen(&container)?;
+        socket = Some(listen(&container)?);
         container.write_state()?;
+        // Before all output: a reader who takes none of it keeps whatever else it is told waiting.
+        let _ = first.listener.send(kind::STARTED, &[]);
+    }
+    let interactive = container.record.interactive;
+    let (typing, readers) = pass_on(&mut process, interactive, attached, Some(&log));
+    if let Some(socket) = socket {
         let supervisor = Arc::new(Supervisor {
             sandbox: Arc::downgrade(&sandbox),
             id: id.clone(),
@@ -173,7 +179,6 @@ fn run(
             ports::serve(listener, port, &sandbox, id);
         }
         serve(&supervisor, socket);
-        let _ = first.listener.send(kind::STARTED, &[]);
         std::thread::spawn(move || typing.follow(&first.stream));
     }
     let ended = process.wait(&CancellationToken::new());
@@ -357,10 +362,10 @@ impl Supervisor {
         let mut process = sandbox.exec(&self.id, &step, run)?;
         let listeners = Arc::new(Listeners::default());
         listeners.attach(listener.clone());
-        let (typing, readers) = pass_on(&mut process, request.interactive, &listeners, None);
         if process.is_started()? {
             let _ = listener.send(kind::STARTED, &[]);
         }
+        let (typing, readers) = pass_on(&mut process, request.interactive, &listeners, None);
         if let Ok(typist) = stream.try_clone() {
             std::thread::spawn(move || typing.follow(&typist));
         }
