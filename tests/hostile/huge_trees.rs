@@ -95,13 +95,14 @@ fn a_build_that_walks_ends_at_its_time_limit() {
     let _worker = yard.worker(&[]);
     yard.commit(&[("f", "")]);
     let mut request = yard.request(&long_walk(&yard.path("git/app.git")));
-    request.spec.options.timeout_ms = Some(1_000);
+    // A fast machine walks all paths that are allowed within a second.
+    request.spec.options.timeout_ms = Some(300);
     let id = yard.queue(&request);
     let (state, code, message) = yard.failed(&id);
     assert_eq!((state.as_str(), code.as_str()), ("timed_out", "build_timeout"), "{message}");
     let build = yard.build(&id);
     let took = build.finished_ms.unwrap() - build.started_ms.unwrap();
-    assert!((1_000..5_000).contains(&took), "it took {took} ms");
+    assert!((300..5_000).contains(&took), "it took {took} ms");
 }
 
 #[test]
