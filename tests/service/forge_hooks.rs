@@ -124,6 +124,10 @@ fn a_secret_is_rotated_and_no_delivery_is_lost() {
         );
     }
     let site = Site::start(ADMIN);
+    // An App's secret goes on counting.
+    crate::service::api::add_repository(&site, "without/secret", &json!({}));
+    let none = ask(&site, "POST", "/v1/repos/without/secret/connect", &json!({ "rotate": true }));
+    assert_eq!((none.status, &none.json()["code"]), (409, &json!("no_secret")), "{}", none.text);
     let fixed = ask(&site, "POST", "/v1/repos/team/app/connect", &json!({ "rotate": true }));
     assert_eq!((fixed.status, &fixed.json()["code"]), (409, &json!("defined_in_file")), "{}", fixed.text);
 }

@@ -65,35 +65,36 @@ pub(crate) async fn connected(
 async fn rotate(service: &Service, caller: &Caller, name: &str, drop_previous: bool) -> Result<ConnectedView, Problem> {
     let present = Changeable::find(service, caller, name.to_owned()).await?.present;
     let before = present.ok_or_else(|| Problem::no_such_repository(name))?;
-    let secret = random_secret().ok_or_else(Problem::database_unavailable)?;
     let keys = before.repository.keys.clone();
+    // A repository without a secret takes deliveries that are signed with an App's: one of its own would refuse them.
+    let present = keys.first().ok_or_else(|| no_secret(name))?;
+    let secret = random_secret().ok_or_else(Problem::database_unavailable)?;
     let none = HeaderMap::new();
-    let set = async |entry: &Entry, present: Option<&String>, previous: Option<&String>| {
+    let set = async |entry: &Entry, present: &String, previous: Option<&String>| {
         change(service, entry, &none, |document| {
-            document["secret"] = present.cloned().into();
+            document["secret"] = present.clone().into();
             document["previous_secret"] = previous.cloned().into();
         })
         .await
     };
-    let both = set(&before, Some(&secret), keys.first()).await?;
+    let both = set(&before, &secret, Some(present)).await?;
     let registered = match register(service, name).await {
         Ok(registered) => registered,
         Err(problem) => {
-            if let Some(present) = keys.first() {
-                set(&both, Some(present), keys.get(1)).await?;
-            }
+            set(&both, present, keys.get(1)).await?;
             return Err(problem);
         }
     };
     if drop_previous {
-        set(&both, Some(&secret), None).await?;
+        set(&both, &secret, None).await?;
     }
-    tracing::info!(repo = name, by = caller_name(caller), drop_previous, "the secret of a webhook was rotated");
+    tracing::info!(repo = name, drop_previous, "the secret of a webhook was rotated");
     Ok(registered)
 }
 
-fn caller_name(caller: &Caller) -> &str {
-    caller.token.as_ref().map_or("", |token| token.name.as_str())
+fn no_secret(name: &str) -> Problem {
+    Problem::new(Code::NoSecret, format!("`{name}` has no `secret`, which deliveries are signed with"))
+        .hint("set one, for example that of `openssl rand -hex 32`")
 }
 
 /// Returns a new secret of 64 hexadecimal digits; `None` if the machine gives no randomness.
@@ -119,10 +120,7 @@ pub(crate) async fn register(service: &Service, name: &str) -> Result<ConnectedV
         return Err(Problem::new(Code::ForgeHasApp, detail)
             .hint("install the App on the repository: there is nothing to register"));
     }
-    let key = repository.keys.first().ok_or_else(|| {
-        Problem::new(Code::NoSecret, format!("`{name}` has no `secret`, which deliveries are signed with"))
-            .hint("set one, for example that of `openssl rand -hex 32`")
-    })?;
+    let key = repository.keys.first().ok_or_else(|| no_secret(name))?;
     let url = format!("{}/hooks/{}", service.settings.public_url, forge.kind.hook_name());
     let client = service.exchanges.client(forge);
     let hook = Hook { repository: &repository.forge_name, url: &url, key };
