@@ -20,7 +20,7 @@ use crate::sql::states::{QUERY_ANSWERED, QUERY_OPEN, QUERY_TAKEN};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long anybody waits for an answer; an older worker query is not worth a worker's time.
+/// How long anybody waits for an answer; an older query is not worth a worker's time.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A query about a commit or a build.
@@ -121,7 +121,7 @@ pub enum StepForecast {
     MetadataOnly,
 }
 
-/// A worker query that a worker has taken.
+/// A query that a worker has taken.
 #[derive(Debug)]
 pub struct WorkerQueryClaim {
     /// Its row.
@@ -173,7 +173,7 @@ impl Database {
         Ok(id)
     }
 
-    /// Gives a worker the oldest worker query that nobody has and that somebody waits for.
+    /// Gives a worker the oldest query that nobody has and that somebody waits for.
     pub async fn claim_worker_query(&self) -> Result<Option<WorkerQueryClaim>, Error> {
         let doing = "taking a worker query";
         let text = format!("SELECT id FROM worker_queries WHERE state = {QUERY_OPEN} LIMIT 1");

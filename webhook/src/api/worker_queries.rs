@@ -47,7 +47,7 @@ pub(crate) async fn explanation(
     })
 }
 
-/// Asks a worker query whose answer takes a worker a while: such worker queries wait for one another.
+/// Sends a worker query whose answer takes a while: such queries wait for one another.
 pub(crate) async fn turn(service: &Service, query: WorkerQuery) -> Result<Option<Answer>, Problem> {
     let until = Instant::now() + WORKER_QUERY_TIMEOUT;
     let turn = tokio::time::timeout_at(until, service.comparisons.acquire()).await;
@@ -88,7 +88,7 @@ impl<'s> PendingQueries<'s> {
         Ok(PendingQueries { database, ids })
     }
 
-    /// Returns the answers that come within `patience`, in the order of the worker queries, which are forgotten then.
+    /// Returns the answers that come within `patience`, in the order of the queries, which are forgotten then.
     async fn answers(self, patience: Duration) -> Result<Vec<Option<Answer>>, database::Error> {
         let database = self.database;
         let until = Instant::now() + patience;
