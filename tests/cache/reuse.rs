@@ -255,3 +255,41 @@ fn a_stage_that_is_to_be_made_anew_is_and_so_is_what_follows_from_it() {
     // The same came out of it.
     assert!(cached(&said, "COPY --from=tool") && cached(&said, "RUN echo expensive"), "{said}");
 }
+
+/// Copies to a base image that is changed by writing `base` and the command that makes it.
+const ON_A_BASE: &str = r#"FROM scratch AS base
+COPY busybox /bin/sh
+COPY base /etc/passwd
+RUN true
+FROM base
+COPY input /app/input
+COPY --chown=app input /owned/
+RUN echo done
+"#;
+
+#[test]
+fn a_copy_to_a_base_that_moved_is_found_if_it_packs_the_same_entries() {
+    let site = Site::new();
+    site.write("Dockerfile", ON_A_BASE);
+    site.write("base", "app:x:7:7::/:/bin/sh\n");
+    site.build("one", &[]);
+    let first = site.layers();
+    site.write("base", "app:x:7:7::/:/bin/sh\nother:x:8:8::/:/bin/sh\n");
+    let said = site.build("one", &[]);
+    let copies = ["COPY input /app/input", "COPY --chown=app input /owned/"];
+    assert!(copies.iter().all(|copy| cached(&said, copy)), "{said}");
+    assert!(!cached(&said, "COPY base") && !cached(&said, "RUN echo done"), "{said}");
+    let second = site.layers();
+    assert!(first[1] != second[1] && first[3..5] == second[3..5], "{first:?} {second:?}");
+    // The owner's name stands for another number, and the destination is a link.
+    site.write("base", "app:x:9:9::/:/bin/sh\n");
+    site.write("Dockerfile", &ON_A_BASE.replace("RUN true", "RUN mkdir /real && ln -s real /app"));
+    let said = site.build("one", &[]);
+    assert!(copies.iter().all(|copy| !cached(&said, copy)), "{said}");
+    let third = site.layers();
+    assert!(second[3] != third[3] && second[4] != third[4], "{second:?} {third:?}");
+    // And a build without the cache makes everything.
+    let said = site.build("one", &["--no-cache"]);
+    assert!(copies.iter().all(|copy| !cached(&said, copy)), "{said}");
+    assert_eq!(third, site.layers());
+}

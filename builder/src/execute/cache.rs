@@ -47,6 +47,8 @@ pub struct Settled {
     pub key: String,
     /// The key of its definition.
     pub definition: Option<String>,
+    /// The key of the entries that a copy places, for a copy that stands on other layers.
+    pub placed: Option<String>,
     /// The layer.
     pub layer: Committed,
 }
@@ -116,7 +118,8 @@ impl Cache<'_> {
             if let Some(definition) = &settled.definition {
                 rows.push((definition.clone(), CachedLayer { content_key: Some(settled.key.clone()), ..row.clone() }));
             }
-            rows.push((settled.key.clone(), row));
+            let keys = [&settled.key].into_iter().chain(&settled.placed);
+            rows.extend(keys.map(|key| (key.clone(), row.clone())));
         }
         let deadline = Instant::now() + RETRY_TIMEOUT;
         loop {

@@ -5,7 +5,7 @@ use super::copy_request::{copy_error, copy_request, escaped, mount_request};
 use super::copy_source::FileSource;
 use super::layer::Layer;
 use super::progress::{Progress, StepLayer};
-use super::state::InFlight;
+use super::state::{CacheStatus, InFlight};
 use super::{key, pack, pointed, unfetched};
 use crate::Error;
 use crate::copy::{
@@ -107,8 +107,12 @@ impl<'e> ResolvedCopy<'e> {
         Ok(key.finish())
     }
 
-    /// Plans the entries and packs them.
-    pub(crate) fn execute(mut self, progress: &Progress<'e, '_>, made: StepLayer<'_, '_>) -> Result<(), Error> {
+    /// Plans the entries and packs them, unless a copy to other layers has packed the same ones.
+    pub(crate) fn execute(
+        mut self,
+        progress: &Progress<'e, '_>,
+        made: StepLayer<'_, '_>,
+    ) -> Result<CacheStatus, Error> {
         for (number, source) in self.sources.iter().enumerate() {
             if let FileSource::Context(named, _) = source {
                 let taken = self.found.iter_mut().filter(|(source, _)| *source == number);
@@ -130,9 +134,31 @@ impl<'e> ResolvedCopy<'e> {
         let same = |source: usize, there: &[u8], here: &[u8]| self.is_same(progress, source, there, &tree, here);
         let planned = copy::plan_copy(Destination { tree: &tree, same: &same, walk: &self.walk }, &inputs, &request);
         let planned = planned.map_err(copy_error)?;
+        let placed = if linked { None } else { Some(self.placed_key(progress, &planned)?) };
+        if let Some(key) = placed.as_ref().filter(|_| !progress.is_fresh())
+            && let Some(committed) = execution.cache.adopt(key, execution.resources)?
+        {
+            pack::keep(execution, made, committed, None);
+            return Ok(CacheStatus::Hit);
+        }
         let mut writer = pack::begin(execution, Some(made.layer))?;
         self.write(progress, &planned, &archives, &mut writer)?;
-        pack::commit(execution, made, writer)
+        pack::keep(execution, made, pack::settle(execution, writer)?, placed);
+        Ok(CacheStatus::Miss)
+    }
+
+    /// Returns the key of what is packed: each entry with its place, and the contents of the sources.
+    fn placed_key(&self, progress: &Progress<'_, '_>, planned: &[LayerEntry]) -> Result<String, Error> {
+        let options = progress.execution.options;
+        let mut key = KeyBuilder::new("placed.1");
+        key.text(&key::with_times(String::new(), options.latest)).text(&self.found.len().to_string());
+        for (source, selection) in &self.found {
+            key.field(&selection.path).text(&self.sources[*source].key(selection, &self.walk).map_err(copy_error)?);
+        }
+        for planned in planned {
+            planned.add_to(&mut key, options.now);
+        }
+        Ok(key.finish())
     }
 
     /// Returns whether a file of a source has the content that `here` has in `tree`.

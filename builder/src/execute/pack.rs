@@ -57,16 +57,20 @@ fn packing(error: io::Error) -> Error {
 
 /// Settles the layer of a step; keeps it for later builds and tells the observer.
 pub(crate) fn commit(execution: &Execution<'_>, made: StepLayer<'_, '_>, writer: StoreLayer) -> Result<(), Error> {
+    keep(execution, made, settle(execution, writer)?, None);
+    Ok(())
+}
+
+/// Makes `committed` the layer of a step, which later builds also find by `placed`.
+pub(crate) fn keep(execution: &Execution<'_>, made: StepLayer<'_, '_>, committed: Committed, placed: Option<String>) {
     let StepLayer { layer, step } = made;
-    let committed = settle(execution, writer)?;
-    execution.settle(layer, &committed);
+    execution.settle(layer, &committed, placed);
     execution.observer.observe(Event::Layer {
         step: step.number,
         digest: &committed.descriptor.digest,
         size: committed.descriptor.size,
     });
     layer.settle(Ok(Arc::new(committed)));
-    Ok(())
 }
 
 /// Packs a layer of entries without content.

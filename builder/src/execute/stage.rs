@@ -11,7 +11,6 @@ use crate::event::Event;
 use crate::trace::Work;
 use dockerfile::plan::{Action, Base, Stage, Step};
 use registry_client::Descriptor;
-use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
@@ -172,13 +171,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
     if execution.options.uses_cache(&execution.plan.stages[progress.stage].name)
         && let Some(committed) = execution.cache.adopt(&key, execution.resources)?
     {
-        execution.observer.observe(Event::Layer {
-            step: step.number,
-            digest: &committed.descriptor.digest,
-            size: committed.descriptor.size,
-        });
-        execution.settle(&layer, &committed);
-        layer.settle(Ok(Arc::new(committed)));
+        pack::keep(execution, StepLayer { layer: &layer, step }, committed, None);
         progress.push(layer, chained);
         return Ok(CacheStatus::Hit);
     }
@@ -193,9 +186,9 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
     if let Err(failure) = &made {
         layer.settle(Err(failure.error.clone()));
     }
-    made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;
+    let status = made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;
     progress.push(layer, chained);
-    Ok(CacheStatus::Miss)
+    Ok(status)
 }
 
 /// Returns the key of all layers up to one with the key `key`, which tells of those below unless it stands on its own.
@@ -238,18 +231,19 @@ impl<'e> ResolvedStep<'e> {
         progress: &Progress<'e, 'a>,
         made: StepLayer<'_, 'e>,
         scope: &'scope Scope<'scope, 'e>,
-    ) -> Result<(), Failure>
+    ) -> Result<CacheStatus, Failure>
     where
         'e: 'scope,
     {
         match self {
             ResolvedStep::Workdir { path, user } => {
                 let entries = copy::workdir(progress, path, user)?;
-                pack::entries(progress, made, &entries).map_err(Failure::from)
+                pack::entries(progress, made, &entries)?;
+                Ok(CacheStatus::Miss)
             }
             ResolvedStep::Run(run) => {
                 super::emulation::check(progress.config())?;
-                run.execute(progress, made, scope)
+                run.execute(progress, made, scope).map(|()| CacheStatus::Miss)
             }
             ResolvedStep::Copy(copy) => copy.execute(progress, made).map_err(Failure::from),
         }

@@ -73,10 +73,10 @@ pub struct Execution<'a> {
 
 impl Execution<'_> {
     /// Commits a layer to the cache; only the end of the build waits for that.
-    pub(super) fn settle(&self, layer: &Layer, committed: &Committed) {
+    pub(super) fn settle(&self, layer: &Layer, committed: &Committed, placed: Option<String>) {
         if let Some(sender) = self.settling.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             let (key, definition) = (layer.key.clone(), layer.definition.clone());
-            let _ = sender.send(Settled { key, definition, layer: committed.clone() });
+            let _ = sender.send(Settled { key, definition, placed, layer: committed.clone() });
         }
     }
 
