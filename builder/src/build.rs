@@ -4,8 +4,9 @@ use crate::error::Code;
 use crate::event::{self, Event, Observer, Phase, StepSummary};
 use crate::execute::{BuildResources, Cache, Execution, Options, SourceImage, Sources};
 use crate::image::assemble::{self, Image};
-use crate::image::push::{self, Arrived, CloseOnDrop, Uploads};
+use crate::image::push::{self, Arrived};
 use crate::image::retag;
+use crate::image::uploads::{CloseOnDrop, Uploads};
 use crate::key::KeyBuilder;
 use crate::layer::Compression;
 use crate::same::{is_whole, same_as_before};
@@ -321,11 +322,11 @@ fn execute(
     observer: &dyn Observer,
 ) -> Result<Made, Error> {
     let cache = cache(request, services);
-    let (uploads, receiver) = Uploads::new();
+    let (uploads, arriving) = Uploads::new();
     let (image, is_new, kept) = std::thread::scope(|scope| -> Result<(Image, bool, Option<&Earlier>), Error> {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
-            uploads.start(&receiver, resources, &request.tags, scope);
+            uploads.start(&arriving, resources, &request.tags, scope);
         }
         let on_layer = |layer, status| uploads.add(layer, status);
         let execution = Execution::new(plan, sources, resources, &cache, &request.options, observer, &on_layer)?;

@@ -18,6 +18,14 @@ pub struct Services {
 }
 
 impl Services {
+    /// Begins to connect to the registries of `tags`, for a push that will come: a fetch or a step takes as long.
+    pub fn prepare_push(&self, tags: &[registry_client::Reference]) {
+        for tag in tags {
+            let (pusher, tag) = (self.pusher().clone(), tag.clone());
+            self.tokio.spawn(async move { pusher.prepare_push(&tag).await });
+        }
+    }
+
     /// Returns the client that pushes images.
     pub(crate) fn pusher(&self) -> &registry_client::Client {
         self.pusher.as_ref().unwrap_or(&self.client)

@@ -27,6 +27,7 @@ mod pace;
 mod pauses;
 mod permit;
 mod platform;
+mod prepare;
 mod public_address;
 mod pull;
 mod push;

@@ -5,6 +5,7 @@ use crate::body::Body;
 use crate::http::Clients;
 use crate::pace::MinimumRate;
 use crate::pauses::Pauses;
+use crate::prepare::Prepared;
 use crate::retry::RetryPolicy;
 use crate::rights::{Homes, Rights};
 use crate::{Error, Settings};
@@ -33,6 +34,8 @@ pub(crate) struct Transport {
     pub tokens: Arc<Mutex<HashMap<TokenKey, Authorization>>>,
     /// The challenges of `/v2/`, by registry.
     pub challenges: Arc<Mutex<HashMap<String, Vec<Challenge>>>>,
+    /// Repositories that pushes were prepared for.
+    pub prepared: Arc<Prepared>,
     /// Registries that want to be left alone.
     pub pauses: Arc<Pauses>,
 }
@@ -102,6 +105,7 @@ impl Transport {
             homes: Arc::new(Homes::new(home)),
             tokens: Arc::default(),
             challenges: Arc::default(),
+            prepared: Arc::default(),
             pauses: Arc::default(),
         })
     }

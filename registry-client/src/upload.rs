@@ -51,8 +51,9 @@ struct Place {
 type Failed = (Error, Option<Duration>);
 
 impl Client {
-    /// Uploads a blob; an interrupted upload goes on from where the registry says that it is, or is started again. Tells
-    /// whether the registry was seen to take the bytes: one that says it has them may never have had them.
+    /// Uploads a blob that the repository does not seem to have; an interrupted upload goes on from where the registry says
+    /// that it is, or is started again. Tells whether the registry was seen to take the bytes: one that says it has them may
+    /// never have had them.
     pub async fn push_blob(
         &self,
         reference: &Reference,
@@ -117,18 +118,25 @@ impl Client {
 
     /// Returns where to upload to, if the registry says so.
     async fn begin_upload(&self, reference: &Reference, digest: &Digest) -> Result<Option<Begun>, Error> {
-        let url = format!("v2/{}/blobs/uploads/", reference.repository());
-        let mut begin = Request::new(Method::POST, url, "beginning an upload");
-        if let Some(proof) = self.transport.homes.proof(reference.repository(), digest) {
+        let repository = reference.repository();
+        let mut begin = Request::new(Method::POST, format!("v2/{repository}/blobs/uploads/"), "beginning an upload");
+        if let Some(proof) = self.transport.homes.proof(repository, digest) {
             begin.headers.push((PROOF_HEADER, format!("{digest} {proof}")));
         }
-        let response = self.transport.send(reference, Access::Push, &begin).await?;
-        match response.status() {
-            StatusCode::CREATED => Ok(Some(Begun::There)),
-            status if status.is_success() => {
-                Ok(location(&response).map(|location| Begun::At(Place { location, has: 0 })))
+        if !self.transport.homes.contains(reference.registry()) {
+            // A mount from the repository itself asks whether it has the blob, in the same request.
+            let looking = Request { url: format!("{}?mount={digest}&from={repository}", begin.url), ..begin.clone() };
+            match self.transport.send(reference, Access::Push, &looking).await {
+                Ok(response) if response.status().is_success() => return Ok(begun(&response)),
+                Err(error) if error.is_transient() => return Err(error),
+                // One that may not look may be allowed to write (SV-15).
+                Ok(_) | Err(_) => {}
             }
-            _ => Err(self.transport.failed(reference, begin.operation, response).await),
+        }
+        let response = self.transport.send(reference, Access::Push, &begin).await?;
+        match response.status().is_success() {
+            true => Ok(begun(&response)),
+            false => Err(self.transport.failed(reference, begin.operation, response).await),
         }
     }
 
@@ -186,6 +194,14 @@ impl Client {
             }
         }
     }
+}
+
+/// Returns what the registry's answer to the beginning of an upload says, if it says it.
+fn begun(response: &Response) -> Option<Begun> {
+    if response.status() == StatusCode::CREATED {
+        return Some(Begun::There);
+    }
+    location(response).map(|location| Begun::At(Place { location, has: 0 }))
 }
 
 /// The operation, as errors name it.

@@ -16,8 +16,9 @@ use registry_client::{Algorithm, Digest};
 pub(crate) async fn begin(registry: &Registry, name: &str, request: Request<Body>) -> Result<Response, Failure> {
     let uri = request.uri().clone();
     if let Some(digest) = mount(registry, name, &uri, request.headers()).await? {
-        if parameter(&uri, "mount").is_some() {
-            let from = parameter(&uri, "from").filter(|from| !from.is_empty());
+        let from = parameter(&uri, "from").filter(|from| !from.is_empty());
+        // A client that names the repository itself only asks whether the blob is there.
+        if parameter(&uri, "mount").is_some() && from.as_deref() != Some(name) {
             let size = registry.store.size(&digest);
             registry.tell(EventKind::Mount, &Target { from, size, ..Target::named(name, digest.as_str()) });
         }

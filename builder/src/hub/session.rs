@@ -21,7 +21,7 @@ use super::variables::Facts;
 use crate::context::Context;
 use crate::error::Code;
 use crate::event::{Observer, Phase};
-use crate::image::push;
+use crate::image::uploads;
 use crate::key::KeyBuilder;
 use crate::secrets::Masks;
 use crate::{Built, Error, Image, Platforms, Request, Services};
@@ -255,7 +255,7 @@ impl Running<'_> {
             let image =
                 self.engine.images.get(&tag.to_string()).map_or_else(|| known.image.clone(), |known| known.image);
             let resources = self.engine.resources(&terms.services, &terms.cancel)?;
-            let pushed = push::whole(&resources, &image, std::slice::from_ref(tag), terms.order.as_ref())?;
+            let pushed = uploads::whole(&resources, &image, std::slice::from_ref(tag), terms.order.as_ref())?;
             self.engine.note_pushed(pushed, &image);
             self.phases.say(Phase::Pushing, "Done!");
         }

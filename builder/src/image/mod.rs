@@ -11,3 +11,4 @@ pub(crate) mod push;
 pub(crate) mod resolve;
 pub(crate) mod retag;
 pub(crate) mod unchanged;
+pub(crate) mod uploads;

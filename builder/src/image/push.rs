@@ -1,15 +1,13 @@
-//! Pushes an image: each layer as soon as it is settled, or while it is packed; the manifest last, then the tags in order.
+//! Pushes the parts of an image, and its manifest under its tags, each if it may move.
 
 use crate::Error;
-use crate::execute::{BuildResources, CacheStatus, Committed, Layer, Unanswered, ask, until_cancelled};
+use crate::execute::{BuildResources, Committed, Unanswered, ask, until_cancelled};
 use crate::image::assemble::Image;
 use crate::trace::Work;
 use registry_client::{BlobSource, Client, Descriptor, Digest, Reference};
 use runtime::CancellationToken;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Scope;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -17,20 +15,6 @@ use tokio::runtime::Handle;
 /// whether it arrived.
 const PUT_GRACE: Duration = Duration::from_secs(1);
 const HEAD_GRACE: Duration = Duration::from_millis(400);
-/// Layers that are uploaded, or asked for, at once.
-const UPLOADS: usize = 4;
-
-/// Uploads layers while steps still run.
-///
-/// Layers that were known before the build wait until one is made that was not: if there is none, the registry most
-/// likely has the whole image, and one question for its tag replaces one for each layer.
-pub(crate) struct Uploads {
-    queue: Mutex<Queue>,
-    failed: Mutex<Option<Error>>,
-    /// Repositories that have the configuration.
-    configured: Mutex<BTreeSet<String>>,
-}
-
 /// The part of an image that registries have before the manifest is pushed.
 #[derive(Debug)]
 pub(crate) struct Arrived {
@@ -42,132 +26,6 @@ pub(crate) struct Arrived {
     pub configured: BTreeSet<String>,
 }
 
-struct Queue {
-    sender: Option<Sender<Arc<Layer>>>,
-    /// Layers that wait; `None` once they are on their way.
-    known: Option<Vec<Arc<Layer>>>,
-}
-
-impl Uploads {
-    /// Returns uploads that nobody works on yet, and the end that workers take layers from.
-    pub(crate) fn new() -> (Self, Mutex<Receiver<Arc<Layer>>>) {
-        let (sender, receiver) = channel();
-        let queue = Queue { sender: Some(sender), known: Some(Vec::new()) };
-        let uploads = Uploads { queue: Mutex::new(queue), failed: Mutex::default(), configured: Mutex::default() };
-        (uploads, Mutex::new(receiver))
-    }
-
-    /// Adds a layer that is part of the result.
-    pub(crate) fn add(&self, layer: Arc<Layer>, status: CacheStatus) {
-        if status == CacheStatus::Miss {
-            self.start_known();
-        }
-        let mut queue = self.queue();
-        match &mut queue.known {
-            Some(known) => known.push(layer),
-            None => queue.send(layer),
-        }
-    }
-
-    /// Starts with the layers that waited.
-    pub(crate) fn start_known(&self) {
-        let mut queue = self.queue();
-        for layer in queue.known.take().unwrap_or_default() {
-            queue.send(layer);
-        }
-    }
-
-    /// Tells whether nothing was uploaded or asked for yet.
-    pub(crate) fn all_known(&self) -> bool {
-        self.queue().known.is_some()
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Starts the threads that upload to the repositories of `tags`.
-    pub(crate) fn start<'scope, 'e: 'scope>(
-        &'e self,
-        receiver: &'e Mutex<Receiver<Arc<Layer>>>,
-        resources: &'e BuildResources,
-        tags: &'e [Reference],
-        scope: &'scope Scope<'scope, 'e>,
-    ) {
-        for _ in 0..UPLOADS {
-            scope.spawn(move || {
-                loop {
-                    let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(layer) = next else { return };
-                    let early = repositories(tags).next().and_then(|first| upload_growing(resources, first, &layer));
-                    // A layer that failed to come into being is the failure of its step, reported there.
-                    let Ok(committed) = resources.committed(&layer) else { continue };
-                    let is_there = early.is_some_and(|digest| digest == committed.descriptor.digest);
-                    for repository in repositories(tags).skip(usize::from(is_there)) {
-                        if let Err(error) = upload(resources, repository, &committed) {
-                            let error = resources.or_damaged(error, &committed);
-                            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        }
-                    }
-                }
-            });
-        }
-    }
-
-    /// Uploads the configuration beside the layers. A repository that does not take it says so when the manifest is pushed.
-    pub(crate) fn start_config<'scope, 'e: 'scope>(
-        &'e self,
-        config: Descriptor,
-        resources: &'e BuildResources,
-        tags: &'e [Reference],
-        scope: &'scope Scope<'scope, 'e>,
-    ) {
-        scope.spawn(move || {
-            for repository in repositories(tags) {
-                match push_config(resources, &config, repository, &resources.cancel) {
-                    Ok(()) => {
-                        let mut configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
-                        configured.insert(without_tag(repository));
-                    }
-                    Err(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::debug!(%repository, error, "a configuration was not uploaded beside the layers");
-                    }
-                }
-            }
-        });
-    }
-
-    /// Says that no further layer comes; the threads end when they are done.
-    pub(crate) fn close(&self) {
-        self.queue().sender.take();
-    }
-
-    /// Returns what has arrived once the threads have ended, or the first error.
-    pub(crate) fn result(self, is_new: bool) -> Result<Arrived, Error> {
-        let failed = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let configured = self.configured.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.map_or(Ok(Arrived { is_new, is_whole: false, configured }), Err)
-    }
-}
-
-impl Queue {
-    fn send(&self, layer: Arc<Layer>) {
-        if let Some(sender) = &self.sender {
-            let _ = sender.send(layer);
-        }
-    }
-}
-
-/// Closes the uploads when it goes out of scope, however that happens.
-pub(crate) struct CloseOnDrop<'a>(pub &'a Uploads);
-
-impl Drop for CloseOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
 /// Returns one reference for each repository that `tags` name.
 pub(crate) fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Reference> {
     let unique: BTreeMap<_, _> = tags.iter().map(|tag| ((tag.registry(), tag.repository()), tag)).collect();
@@ -175,32 +33,20 @@ pub(crate) fn repositories(tags: &[Reference]) -> impl Iterator<Item = &Referenc
 }
 
 /// Returns the registry and the repository of a reference.
-fn without_tag(reference: &Reference) -> String {
+pub(super) fn without_tag(reference: &Reference) -> String {
     format!("{}/{}", reference.registry(), reference.repository())
 }
 
-/// Uploads a large layer while it is being packed, and returns its digest; in all other cases it is uploaded afterwards.
-fn upload_growing(resources: &BuildResources, to: &Reference, layer: &Layer) -> Option<Digest> {
-    let growing = layer.growing.wait(&resources.cancel)??;
-    let _span = resources.trace.span(Work::Upload, "a layer that is being packed");
-    match resources.ask(resources.pusher.push_growing_blob(to, growing)) {
-        Ok(digest) => digest,
-        Err(Unanswered::Failed(error)) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::debug!(repository = without_tag(to), error, "a layer was not uploaded while it was packed");
-            None
-        }
-        Err(_) => None,
-    }
-}
-
-fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Result<(), Error> {
+pub(super) fn upload(resources: &BuildResources, to: &Reference, layer: &Committed) -> Result<(), Error> {
     let digest = &layer.descriptor.digest;
     let doing = || format!("pushing layer {digest} to `{}`", without_tag(to));
     let failed = |error: Unanswered| error.at(doing());
     let _span = resources.trace.span(Work::Upload, digest.as_str());
     let client = &resources.pusher;
-    if has_blob((&resources.tokio, &resources.cancel), &resources.pusher, to, digest).map_err(failed)? {
+    // What this build made is looked for by the request that begins its upload.
+    if layer.origin.is_some()
+        && has_blob((&resources.tokio, &resources.cancel), &resources.pusher, to, digest).map_err(failed)?
+    {
         return Ok(());
     }
     if let Some(origin) = &layer.origin
@@ -304,31 +150,6 @@ pub(crate) fn manifest(
     Ok(pushed)
 }
 
-/// Uploads an image with all its parts and pushes it under each of `tags` that may move; returns those that name it now.
-pub(crate) fn whole(
-    resources: &BuildResources,
-    image: &Image,
-    tags: &[Reference],
-    order: &dyn TagOrder,
-) -> Result<Vec<Reference>, Error> {
-    let (uploads, receiver) = Uploads::new();
-    let parts = image.parts();
-    std::thread::scope(|scope| {
-        let _closed_at_the_end = CloseOnDrop(&uploads);
-        uploads.start(&receiver, resources, tags, scope);
-        for layer in parts.iter().flat_map(|part| &part.layers) {
-            let layer = Layer::existing(layer.diff_id.hex().to_owned(), (**layer).clone());
-            uploads.add(layer, CacheStatus::Miss);
-        }
-    });
-    let arrived = uploads.result(false)?;
-    for part in parts.iter().filter(|part| part.digest != image.digest) {
-        let unnamed: Vec<_> = repositories(tags).map(|tag| tag.with_digest(part.digest.clone())).collect();
-        manifest(resources, part, &unnamed, &Unordered, &arrived)?;
-    }
-    manifest(resources, image, tags, order, &arrived)
-}
-
 /// Tells whether a tag names the image already.
 fn is_named(
     resources: &BuildResources,
@@ -348,7 +169,7 @@ fn is_named(
 }
 
 /// Makes sure that the repository of `to` has the configuration.
-fn push_config(
+pub(super) fn push_config(
     resources: &BuildResources,
     config: &Descriptor,
     to: &Reference,
@@ -358,9 +179,6 @@ fn push_config(
     let doing = || format!("pushing `{to}`");
     let failed = |error: Unanswered| error.at(doing());
     let _span = resources.trace.span(Work::Push, config.digest.as_str());
-    if has_blob(waiting, client, to, &config.digest).map_err(failed)? {
-        return Ok(());
-    }
     let bytes = resources.store.read(&config.digest, config.size).map_err(|error| Error::store(doing(), error))?;
     ask(waiting.0, waiting.1, client.push_blob(to, config, BlobSource::Bytes(bytes.into()))).map(drop).map_err(failed)
 }

@@ -1,6 +1,6 @@
 //! Gives an image that a repository has already further names: one request for each.
 
-use super::push;
+use super::{push, uploads};
 use crate::Error;
 use crate::execute::{BuildResources, Unanswered};
 use crate::image::assemble::Image;
@@ -31,7 +31,7 @@ pub(crate) fn manifest(
             Err(Unanswered::Failed(error)) if !error.is_transient() => {
                 let error = &error as &dyn std::error::Error;
                 tracing::debug!(%tag, error, "an image that was there is pushed once more");
-                pushed.extend(push::whole(resources, image, &tags[at..], order)?);
+                pushed.extend(uploads::whole(resources, image, &tags[at..], order)?);
                 return Ok(pushed);
             }
             Err(error) => return Err(error.at(format!("pushing `{tag}`"))),

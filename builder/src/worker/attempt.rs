@@ -20,6 +20,7 @@ use crate::secrets::Masks;
 use crate::trace::{Trace, Work};
 use crate::{Error, Platforms, Services};
 use database::{BuildRequest, Claim, Outcome};
+use registry_client::Reference;
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -163,6 +164,10 @@ impl Attempt<'_> {
         let (began, id) = (Instant::now(), &self.claim.build.id);
         let context = TaskContext { services, settings: self.settings };
         let (place, limit) = (Place::of(request), self.limits.build);
+        if request.spec.push {
+            let tags = request.spec.tags.iter().filter_map(|tag| Reference::parse(tag).ok());
+            services.prepare_push(&tags.collect::<Vec<_>>());
+        }
         let span = self.trace.span(Work::Fetch, "the commit");
         let (mirror, tree) = fetch(context, &place, Deadline { cancel: &self.cancel, limit }).map_err(Error::source)?;
         drop(span);

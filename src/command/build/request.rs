@@ -48,6 +48,9 @@ impl Asked<'_> {
             build_args.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert(epoch);
         }
         let tags = self.tags()?;
+        if arguments.push || self.outputs.push {
+            self.services.prepare_push(&tags);
+        }
         let secrets = arguments.secrets.iter().map(|secret| secrets::secret(secret)).collect::<Result<_, _>>()?;
         let fetching = self.fetching(cancel);
         let finder = Finder { data: self.data, services: self.services, fetching: &fetching, secrets: &secrets };
