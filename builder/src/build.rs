@@ -323,7 +323,7 @@ fn execute(
 ) -> Result<Made, Error> {
     let cache = cache(request, services);
     let (uploads, arriving) = Uploads::new();
-    let (image, is_new, kept) = std::thread::scope(|scope| -> Result<(Image, bool, Option<&Earlier>), Error> {
+    let (image, is_unnamed, kept) = std::thread::scope(|scope| -> Result<(Image, bool, Option<&Earlier>), Error> {
         let _closed_at_the_end = CloseOnDrop(&uploads);
         if request.push {
             uploads.start(&arriving, resources, &request.tags, scope);
@@ -350,14 +350,16 @@ fn execute(
             None => request.tags.as_slice().into(),
         };
         let (image, earlier) = kept.map_or((image, None), |kept| (kept.image, Some(kept.earlier)));
-        if !earlier.is_some_and(|earlier| is_whole(request, earlier)) && !push::is_current(resources, &image, &names) {
+        let is_unnamed =
+            !earlier.is_some_and(|earlier| is_whole(request, earlier)) && !push::is_current(resources, &image, &names);
+        if is_unnamed {
             uploads.start_known();
             uploads.start_config(image.config.clone(), resources, &request.tags, scope);
         }
-        Ok((image, false, earlier))
+        Ok((image, is_unnamed, earlier))
     })?;
     let is_whole = kept.is_some_and(|earlier| is_whole(request, earlier));
-    let arrived = Arrived { is_whole, ..uploads.result(is_new)? };
+    let arrived = Arrived { is_whole, ..uploads.result(is_unnamed)? };
     Ok(Made { image, arrived, same_as: kept.map(|earlier| earlier.image.clone()) })
 }
 

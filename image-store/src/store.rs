@@ -145,6 +145,11 @@ impl Store {
         read_if_there(&self.root.join("indexes").join(layer.hex()))
     }
 
+    /// Returns whether the index of a layer was stored.
+    pub fn has_index(&self, layer: &DiffId) -> bool {
+        self.root.join("indexes").join(layer.hex()).exists()
+    }
+
     /// Returns the file whose lock is held while names of local images are read and changed.
     pub fn names_lock(&self) -> PathBuf {
         self.root.join("names.lock")

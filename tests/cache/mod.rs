@@ -1,3 +1,4 @@
 //! The cache: what later builds reuse.
 
+pub(crate) mod distance;
 pub(crate) mod reuse;

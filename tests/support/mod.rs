@@ -11,6 +11,7 @@ pub(crate) mod forge_server;
 pub(crate) mod git_server;
 pub(crate) mod github_app;
 pub(crate) mod raw_http;
+pub(crate) mod round_trips;
 pub(crate) mod scripted_git;
 pub(crate) mod scripted_registry;
 #[path = "../../registry-client/tests/server/mod.rs"]

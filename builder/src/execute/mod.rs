@@ -1,5 +1,6 @@
 //! Executes a plan: stages side by side, each step from the cache or by running it, each layer packed beside the next step.
 
+mod ahead;
 mod blocking;
 mod cache;
 mod cancellable;

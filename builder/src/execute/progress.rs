@@ -15,6 +15,8 @@ pub(crate) struct Progress<'e, 'a> {
     pub layers: Vec<Arc<Layer>>,
     /// The cache key of the layers so far.
     pub key: String,
+    /// Whether the layers are being prepared for what is made on them.
+    pub(super) is_ahead: bool,
     /// The stage's index in the plan.
     pub(super) stage: usize,
 }

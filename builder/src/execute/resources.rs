@@ -158,8 +158,14 @@ impl BuildResources {
     /// Returns the index of `layer`, made from its blob if nobody made it before.
     pub fn index(&self, layer: &Committed) -> Result<Arc<Index>, Error> {
         let name = layer.diff_id.to_string();
-        if let Some(index) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            return Ok(index.clone());
+        let known = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        if let Some(index) = known() {
+            return Ok(index);
+        }
+        let lock = self.lock(&format!("index {name}"));
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = known() {
+            return Ok(index);
         }
         let stored = match self.is_vouched(layer) {
             true => self.store.index(&layer.diff_id).map_err(|error| Error::store("reading a layer index", error))?,
@@ -172,6 +178,13 @@ impl BuildResources {
         let index = Arc::new(index);
         self.remember_index(&name, index.clone())?;
         Ok(index)
+    }
+
+    /// Returns whether the index of `layer` is here, as far as can be told without reading it.
+    pub fn has_index(&self, layer: &Committed) -> bool {
+        let name = layer.diff_id.to_string();
+        let is_known = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name);
+        is_known || self.store.has_index(&layer.diff_id)
     }
 
     /// Keeps an index that was made with its layer.

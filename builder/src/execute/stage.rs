@@ -5,7 +5,7 @@ use super::definition_keys::stages_of;
 use super::layer::Layer;
 use super::progress::{Failure, Progress, StepLayer};
 use super::state::{CacheStatus, Execution, InFlight, StageLayers};
-use super::{copy, key, pack, run};
+use super::{ahead, copy, key, pack, run};
 use crate::Error;
 use crate::event::Event;
 use crate::trace::Work;
@@ -73,7 +73,7 @@ fn begin<'e, 'a>(execution: &'e Execution<'a>, index: usize, base: &Base) -> Res
             (stage.layers.clone(), stage.key.clone())
         }
     };
-    Ok(Progress { execution, layers, key, stage: index })
+    Ok(Progress { execution, layers, key, is_ahead: false, stage: index })
 }
 
 fn step_once<'scope, 'e: 'scope, 'a>(
@@ -176,6 +176,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
         return Ok(CacheStatus::Hit);
     }
     drop(looking);
+    ahead::begin(progress, step, scope);
     if is_told_before(&step.action, CacheStatus::Miss) && in_result(execution, progress.stage) {
         (execution.on_layer)(layer.clone(), CacheStatus::Miss);
     }

@@ -18,8 +18,8 @@ const HEAD_GRACE: Duration = Duration::from_millis(400);
 /// The part of an image that registries have before the manifest is pushed.
 #[derive(Debug)]
 pub(crate) struct Arrived {
-    /// Whether a layer of the image was made: then no tag can name the image yet.
-    pub is_new: bool,
+    /// Whether the tags do not name the image yet, as far as is known: a layer of it was made, or they were asked for.
+    pub is_unnamed: bool,
     /// Whether the repositories have all of it, under another name.
     pub is_whole: bool,
     /// Repositories that have the configuration, with their registry.
@@ -137,7 +137,7 @@ pub(crate) fn manifest(
         if order.begin(tag)? {
             // A build that has moved one tag is not undone by a wish to end it: the other tags follow.
             let cancel = if pushed.is_empty() { resources.cancel.clone() } else { CancellationToken::new() };
-            if arrived.is_new || !is_named(resources, image, tag, &cancel)? {
+            if arrived.is_unnamed || !is_named(resources, image, tag, &cancel)? {
                 if !arrived.configured.contains(&without_tag(tag)) {
                     push_config(resources, &image.config, tag, &cancel)?;
                 }

@@ -141,10 +141,10 @@ impl Uploads {
     }
 
     /// Returns what has arrived once the threads have ended, or the first error.
-    pub(crate) fn result(self, is_new: bool) -> Result<Arrived, Error> {
+    pub(crate) fn result(self, is_unnamed: bool) -> Result<Arrived, Error> {
         let failed = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         let configured = self.configured.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.map_or(Ok(Arrived { is_new, is_whole: false, configured }), Err)
+        failed.map_or(Ok(Arrived { is_unnamed, is_whole: false, configured }), Err)
     }
 }
 
