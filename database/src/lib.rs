@@ -41,7 +41,7 @@ pub use history::builds::{BuildFilter, BuildPage, BuildSearch};
 pub use history::cache::CachedLayer;
 pub use history::contents::{
     DiskPart, DiskUse, FileDifference, FileFacts, FileKind, FileListing, ImageContents, ImageDifference, ImageLayer,
-    ImagePair, ImagePart, ImageSettings, ListedFile, PackageDifference, SettingDifference,
+    ImagePair, ImagePart, ImageSettings, ListedFile, PackageDifference, SettingDifference, ShadowPair,
 };
 pub use history::counts::Counts;
 pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};

@@ -6,7 +6,7 @@
 use crate::database::Database;
 use crate::deliveries::rules_fetch::RulesFetchResult;
 use crate::error::Error;
-use crate::history::contents::{DiskUse, ImageContents, ImageDifference, ImagePair, ImagePart};
+use crate::history::contents::{DiskUse, ImageContents, ImageDifference, ImagePair, ImagePart, ShadowPair};
 use crate::history::explain::Explained;
 use crate::model::build::Reason;
 use crate::model::build_id::BuildId;
@@ -42,6 +42,8 @@ pub enum WorkerQuery {
     Image(ImagePart),
     /// In what two images differ.
     Compare(ImagePair),
+    /// In what the image of a build and one of another service differ.
+    Shadow(ShadowPair),
     /// The room that the data directory takes on the worker's machine.
     Disk {
         /// Whether it first removes what no build needs.

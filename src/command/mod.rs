@@ -23,6 +23,7 @@ mod retry;
 mod rules;
 mod secret;
 mod serve;
+mod shadow;
 mod sign_in;
 mod status;
 mod system;

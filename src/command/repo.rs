@@ -1,7 +1,7 @@
 //! `slipway repo`: the repositories that a server builds.
 
-use super::import;
 use super::status::table;
+use super::{import, shadow};
 use crate::client::{Connection, encoded, print_json, read, repository_name};
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -31,6 +31,10 @@ enum Command {
     Connect(Connect),
     /// Show the deploy key by which commits are fetched over ssh; make it, if there is none
     Key(Key),
+    /// Compare what is built here with the image that another service builds of the same source (shadow_of)
+    Shadow(shadow::Shadow),
+    /// Let the images take the place of those that shadow_of names
+    Switch(shadow::Switch),
     /// Turn the settings of Docker Hub's Automated Builds into repositories of slipway.toml
     Import(import::Arguments),
     /// Remove a repository; its queued builds are cancelled
@@ -108,6 +112,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Command::Add(add) => self::add(add),
         Command::Connect(named) => connect(named),
         Command::Key(arguments) => key(arguments),
+        Command::Shadow(arguments) => shadow::compare(arguments),
+        Command::Switch(arguments) => shadow::switch(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Rm(named) => remove(named),
     }

@@ -36,6 +36,7 @@ pub(crate) mod repository_pages;
 pub(crate) mod rule_images;
 pub(crate) mod rules_fetch;
 pub(crate) mod server_process;
+pub(crate) mod shadow;
 pub(crate) mod sign_in;
 pub(crate) mod start_latency;
 pub(crate) mod unchanged_images;

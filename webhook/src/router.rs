@@ -101,7 +101,7 @@ fn repository_routes() -> Router<Service> {
 }
 
 fn build_routes() -> Router<Service> {
-    use api::{approvals, builds, deliveries, explain, logs, queue, workers};
+    use api::{approvals, builds, deliveries, differences, explain, logs, queue, workers};
     Router::new()
         .route("/hooks/{forge}", post(hooks::take))
         .route("/v1/builds", get(builds::list))
@@ -109,6 +109,7 @@ fn build_routes() -> Router<Service> {
         .route("/v1/builds/{id}/logs", get(logs::show))
         .route("/v1/builds/{id}/trace", get(builds::trace))
         .route("/v1/builds/{id}/explain", get(explain::show))
+        .route("/v1/builds/{id}/diff", get(differences::show))
         .route("/v1/builds/{id}/approve", post(approvals::approve))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
         .route("/v1/builds/{id}/retry", post(builds::retry))

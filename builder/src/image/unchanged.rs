@@ -15,6 +15,8 @@ pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
 pub(crate) const CREATED: &str = "org.opencontainers.image.created";
 /// Label for the version: the first tag or the short name of the ref.
 pub(crate) const VERSION: &str = "org.opencontainers.image.version";
+/// Label for the repository.
+pub(crate) const SOURCE: &str = "org.opencontainers.image.source";
 
 /// Largest manifest or configuration that is read from the store.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;

@@ -4,10 +4,10 @@ use super::context::TaskContext;
 use super::{rights, secrets};
 use crate::error::Code;
 use crate::execute::BuildResources;
-use crate::image::contents::{Opened, difference, listing};
+use crate::image::contents::{Opened, difference, listing, shadow};
 use crate::secrets::Masks;
 use crate::{Error, Services};
-use database::{Build, BuildId, ImageContents, ImageDifference, ImagePair, ImagePart, ImageSettings};
+use database::{Build, BuildId, ImageContents, ImageDifference, ImagePair, ImagePart, ImageSettings, ShadowPair};
 use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
@@ -49,7 +49,31 @@ pub(crate) fn compared(
     let platform = pair.platform.as_deref();
     let (opened, other) = (new.open(&new_resources, platform)?, old.open(&old_resources, platform)?);
     let mut found = difference(&opened, &other)?;
-    let masks = [new.masks()?, old.masks()?];
+    hide_in(&mut found, &[new.masks()?, old.masks()?]);
+    Ok(found)
+}
+
+/// Returns in what the image of a build and one of another service differ, and why.
+pub(crate) fn shadow(
+    context: TaskContext<'_>,
+    pair: &ShadowPair,
+    cancel: &CancellationToken,
+) -> Result<ImageDifference, Error> {
+    let made = Made::read(context, &pair.build)?;
+    let unread = |error| Error::new(Code::InvalidReference, "reading the other image's name").with_cause(error);
+    let other = Reference::parse(&pair.image).map_err(unread)?;
+    let resources = BuildResources::aside(&made.services, "shadow", cancel)?;
+    let ours = made.open(&resources, pair.platform.as_deref())?;
+    let platform = ours.platform().parse().unwrap_or_else(|_| Platform::host());
+    let theirs = Opened::foreign(&made.services, &resources, &other, &platform)?;
+    let mut found = difference(&ours, &theirs)?;
+    shadow::explain(&ours, &theirs, made.build.commit.as_deref().unwrap_or_default(), &mut found);
+    hide_in(&mut found, &[made.masks()?]);
+    Ok(found)
+}
+
+/// Hides secrets that somebody wrote into the settings or the instructions of images.
+fn hide_in(found: &mut ImageDifference, masks: &[Masks]) {
     for setting in &mut found.settings {
         for text in [&mut setting.new, &mut setting.old].into_iter().flatten() {
             masks.iter().for_each(|masks| *text = masks.text(text));
@@ -58,7 +82,6 @@ pub(crate) fn compared(
     for layer in &mut found.layers {
         masks.iter().for_each(|masks| layer.instruction = masks.text(&layer.instruction));
     }
-    Ok(found)
 }
 
 /// Hides secrets that somebody wrote into the settings of an image.

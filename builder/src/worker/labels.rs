@@ -1,16 +1,13 @@
 //! Labels that tell of every image what it was built from, by the names that OCI gives them.
 
 use crate::git::CommitTree;
-use crate::image::unchanged::{CREATED, REVISION, VERSION};
+use crate::image::unchanged::{CREATED, REVISION, SOURCE, VERSION};
 use database::BuildSpec;
 use registry_client::Reference;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;
-
-/// Label for the repository.
-const SOURCE: &str = "org.opencontainers.image.source";
 
 /// Returns the labels that images of `spec` have unless their Dockerfile or rule says otherwise; a rule that gives one no
 /// value leaves it out.

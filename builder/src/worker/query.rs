@@ -43,6 +43,12 @@ pub(crate) fn answer(services: &Services, settings: &Settings, claim: &WorkerQue
             let failed = |error| ImageDifference { failure: Some(reason(&error)), ..ImageDifference::default() };
             Answer::Compared(Box::new(found.unwrap_or_else(failed)))
         }
+        WorkerQuery::Shadow(pair) => {
+            let expired = Expiry::after(services, claim.patience);
+            let found = image::shadow(TaskContext { services, settings }, pair, &expired.cancel);
+            let failed = |error| ImageDifference { failure: Some(reason(&error)), ..ImageDifference::default() };
+            Answer::Compared(Box::new(found.unwrap_or_else(failed)))
+        }
         WorkerQuery::Disk { clean } => Answer::Disk(disk::measure(TaskContext { services, settings }, *clean)),
     };
     let duration_ms = began.elapsed().as_millis();

@@ -31,6 +31,17 @@ pub struct ImagePair {
     pub platform: Option<String>,
 }
 
+/// An image of a build, and one of another service to compare it with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowPair {
+    /// The build.
+    pub build: BuildId,
+    /// The other image, with its tag.
+    pub image: String,
+    /// The platform of both; the first one of the build if it is missing.
+    pub platform: Option<String>,
+}
+
 /// An image, and one directory of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageContents {

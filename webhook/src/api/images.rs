@@ -5,7 +5,8 @@ use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::view::code::Code;
 use database::{
-    Answer, DiskUse, ImageContents, ImageDifference, ImagePair, ImagePart, WORKER_QUERY_TIMEOUT, WorkerQuery,
+    Answer, DiskUse, ImageContents, ImageDifference, ImagePair, ImagePart, ShadowPair, WORKER_QUERY_TIMEOUT,
+    WorkerQuery,
 };
 
 /// Returns what an image holds.
@@ -19,6 +20,14 @@ pub(crate) async fn contents(service: &Service, part: ImagePart) -> Result<Image
 /// Returns in what two images differ.
 pub(crate) async fn difference(service: &Service, pair: ImagePair) -> Result<ImageDifference, Problem> {
     match worker_queries::turn(service, WorkerQuery::Compare(pair)).await? {
+        Some(Answer::Compared(difference)) => Ok(*difference),
+        _ => Err(no_answer()),
+    }
+}
+
+/// Returns in what the image of a build and one of another service differ.
+pub(crate) async fn shadow(service: &Service, pair: ShadowPair) -> Result<ImageDifference, Problem> {
+    match worker_queries::turn(service, WorkerQuery::Shadow(pair)).await? {
         Some(Answer::Compared(difference)) => Ok(*difference),
         _ => Err(no_answer()),
     }

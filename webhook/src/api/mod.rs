@@ -8,6 +8,7 @@ pub(crate) mod connect;
 pub(crate) mod deliveries;
 pub(crate) mod deploy_key;
 pub(crate) mod device;
+pub(crate) mod differences;
 pub(crate) mod dockerhub;
 pub(crate) mod explain;
 pub(crate) mod images;

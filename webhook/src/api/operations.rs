@@ -12,6 +12,7 @@ use crate::configuration::document::RepositoryDocument;
 use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
 use crate::view::comparison::ExplanationView;
 use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
+use crate::view::difference::DifferenceView;
 use crate::view::person::{AccountList, AccountView, AuditLog, DeviceView, MadeTokenView, OwnTokenList, SessionList};
 use crate::view::queue::{PausedView, QueueView, WorkerView};
 use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
@@ -178,6 +179,9 @@ fn builds() -> Vec<Operation> {
         Operation::new(GET, "/v1/builds/{id}/explain", "Tells why steps were executed")
             .query(&["against"])
             .view::<ExplanationView>(200),
+        Operation::new(GET, "/v1/builds/{id}/diff", "Compares the image of a build with another one")
+            .query(&["against", "platform"])
+            .view::<DifferenceView>(200),
         Operation::new(POST, "/v1/builds/{id}/approve", "Approves a build of a fork")
             .view::<BuildView>(202)
             .view::<BuildView>(200),

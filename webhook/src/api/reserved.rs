@@ -24,6 +24,7 @@ pub(super) fn check_reserved(
     let changes = [
         ("clone_url", present.clone_url != document.clone_url),
         ("image", present.image != document.image),
+        ("shadow_of", present.shadow_of != document.shadow_of),
         ("forge", present.forge != document.forge),
         ("forge_name", present.forge_name != document.forge_name),
         ("may_read", present.may_read != document.may_read),

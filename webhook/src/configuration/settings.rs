@@ -77,6 +77,8 @@ pub(crate) struct Repository {
     pub clone_url: String,
     /// Where images go, without a tag.
     pub image: String,
+    /// The image that another service builds of the same source, without a tag.
+    pub shadow_of: Option<String>,
     /// Keys that deliveries are signed with: the present one and, during a change, the one before.
     pub(crate) keys: Vec<String>,
     /// The default branch, if deliveries do not say.

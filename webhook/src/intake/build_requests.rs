@@ -89,7 +89,8 @@ impl<'r> Rules<'r> {
         if image != self.image && !own.iter().any(|known| known == image) {
             own.push(image.to_owned());
         }
-        options.images = Some(own.into_iter().chain(self.repository.may_read.iter().cloned()).collect());
+        own.extend(self.repository.may_read.iter().chain(&self.repository.shadow_of).cloned());
+        options.images = Some(own);
         (options.hub_hooks, options.hub_tests) = (self.repository.hub_hooks, self.repository.hub_hooks);
         if asked.by_hand() {
             // A build that was asked for is built even if its paths did not change.

@@ -6,32 +6,18 @@ use super::page::{Live, Page, admit};
 use super::sizes::change;
 use super::words::{build_link, count, size, split_ref};
 use crate::api::builds::find;
-use crate::api::{images, query::query};
+use crate::api::differences::{Against, AgainstQuery, SHADOW, chosen, difference, nearest, offered, shadow};
+use crate::api::query::query;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::view::code::Code;
+use crate::view::difference::is_same;
 use crate::view::text::plain;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use database::{
-    Build, BuildFilter, BuildState, FileDifference, FileFacts, ImageDifference, ImagePair, PackageDifference,
-    SettingDifference,
-};
+use database::{Build, FileDifference, FileFacts, ImageDifference, PackageDifference, SettingDifference};
 use maud::{Markup, html};
-use serde::Deserialize;
-
-/// Builds that are offered to be compared with.
-const MAX_OFFERED: u32 = 50;
-
-/// The build to compare with.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct AgainstQuery {
-    against: Option<String>,
-    platform: Option<String>,
-}
 
 /// Compares the image of a build with that of another one.
 pub(crate) async fn show(
@@ -45,21 +31,19 @@ pub(crate) async fn show(
     let build = find(&service, &caller, &id).await?;
     let offered = offered(&service, &build).await?;
     let other = match against.as_deref().map(|text| text.trim().trim_start_matches('#')) {
-        None | Some("") => nearest(&build, &offered).cloned(),
+        None | Some("") => nearest(&build, &offered).map(|other| Against::Build(Box::new(other.clone()))),
         Some(text) => Some(chosen(&service, &caller, &build, text).await?),
     };
-    let difference = match &other {
-        Some(other) if build.image.is_some() => {
-            let pair = ImagePair { build: build.id.clone(), against: other.id.clone(), platform };
-            Some((images::difference(&service, pair).await?, other))
-        }
+    let found = match &other {
+        Some(other) if build.image.is_some() => Some((difference(&service, &build, other, platform).await?, other)),
         _ => None,
     };
+    let shadow = shadow(&service, &build).await?;
     let content = html! {
         (bar(&build))
         (tabs(&build, Tab::Compare))
-        (choice(&build, other.as_ref(), &offered))
-        @match &difference {
+        (choice(&build, other.as_ref(), &offered, shadow.as_deref()))
+        @match &found {
             Some((difference, other)) => (shown(&build, other, difference)),
             None => p.empty { "There is no other image of this repository to compare with." },
         }
@@ -68,47 +52,19 @@ pub(crate) async fn show(
     Ok(Page { title: &title, part: "Builds", viewer: Some(&caller), mark: None, live: Live::No }.around(&content))
 }
 
-/// Returns the newest other builds of the repository that have an image.
-async fn offered(service: &Service, build: &Build) -> Result<Vec<Build>, Problem> {
-    let filter = BuildFilter {
-        repository: Some(build.request.repository.clone()),
-        state: Some(BuildState::Succeeded),
-        limit: MAX_OFFERED,
-        ..BuildFilter::default()
+fn choice(build: &Build, against: Option<&Against>, offered: &[Build], shadow: Option<&str>) -> Markup {
+    let other = match against {
+        Some(Against::Build(other)) => Some(&**other),
+        Some(Against::Shadow(_)) | None => None,
     };
-    let mut builds = service.database.builds(&filter).await?;
-    builds.retain(|other| other.image.is_some() && other.id != build.id);
-    Ok(builds)
-}
-
-/// Returns the newest earlier build, of the same rule if there is one.
-fn nearest<'b>(build: &Build, offered: &'b [Build]) -> Option<&'b Build> {
-    let mut earlier = offered.iter().filter(|other| other.number < build.number);
-    let same = earlier.clone().find(|other| other.request.rule == build.request.rule);
-    same.or_else(|| earlier.next()).or(offered.first())
-}
-
-/// Returns the build that somebody names by its number or id.
-async fn chosen(service: &Service, caller: &Caller, build: &Build, text: &str) -> Result<Build, Problem> {
-    let repository = &build.request.repository;
-    let other = match text.parse() {
-        Ok(number) => service.database.build_number(repository, number).await?,
-        Err(_) => Some(find(service, caller, text).await?),
-    };
-    let fits = |other: &Build| other.request.repository == *repository && other.id != build.id && other.image.is_some();
-    other.filter(fits).ok_or_else(|| {
-        let detail =
-            format!("`against` is `{text}`: the number of another build of {repository} with an image is expected");
-        Problem::new(Code::InvalidAgainst, detail)
-    })
-}
-
-fn choice(build: &Build, other: Option<&Build>, offered: &[Build]) -> Markup {
     let is_offered = other.is_none_or(|other| offered.iter().any(|known| known.id == other.id));
     html! {
         form.filter action=(format!("/builds/{}/diff", build.id.as_str())) {
             label for="against" { "Compare with" }
             select #against name="against" {
+                @if let Some(image) = shadow {
+                    option value=(SHADOW) selected[matches!(against, Some(Against::Shadow(_)))] { (image) " of the other service" }
+                }
                 @if let Some(other) = other.filter(|_| !is_offered) { option value=(other.number) selected { (named(other)) } }
                 @for known in offered {
                     option value=(known.number) selected[other.is_some_and(|other| other.id == known.id)] { (named(known)) }
@@ -132,12 +88,20 @@ fn commits(build: &Build, other: &Build) -> Option<String> {
     (from != to && !base.contains("://bitbucket.org/")).then(|| format!("{base}/compare/{from}...{to}"))
 }
 
-fn shown(build: &Build, other: &Build, difference: &ImageDifference) -> Markup {
+fn shown(build: &Build, other: &Against, difference: &ImageDifference) -> Markup {
     if let Some(failure) = &difference.failure {
         return html! { p.notice.hold { "The images can no longer be compared: " (plain(failure.message.as_bytes())) } };
     }
     html! {
-        p { (build_link(build)) " compared with " (build_link(other)) " for " (difference.platform) }
+        p {
+            (build_link(build)) " compared with "
+            @match other {
+                Against::Build(other) => (build_link(other)),
+                Against::Shadow(image) => code { (image) },
+            }
+            " for " (difference.platform)
+        }
+        @if is_same(difference) { p.notice { "The images hold the same files and settings." } }
         (figures(difference))
         @for note in &difference.notes { p.notice { (plain(note.as_bytes())) "." } }
         @if !difference.packages.is_empty() { h2 { "Packages" } (packages(&difference.packages)) }

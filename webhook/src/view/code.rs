@@ -65,7 +65,7 @@ codes! {
     MissingRef, "missing_ref", BAD_REQUEST, Retry::Never, "a commit was named without the ref it is built for";
     PullAlways, "pull_always", BAD_REQUEST, Retry::Never, "`pull: false`: base images are always resolved again";
     PathEscapesContext, "path_escapes_context", BAD_REQUEST, Retry::Never, "a path leads out of the repository";
-    InvalidAgainst, "invalid_against", BAD_REQUEST, Retry::Never, "`against` is not another build of the same repository";
+    InvalidAgainst, "invalid_against", BAD_REQUEST, Retry::Never, "`against` is neither another build of the same repository nor `shadow`";
     InvalidBuildArgs, "invalid_build_args", BAD_REQUEST, Retry::Never, "a build argument or variable has an invalid name or value";
     InvalidCommit, "invalid_commit", BAD_REQUEST, Retry::Never, "not the hash of a commit";
     InvalidCursor, "invalid_cursor", BAD_REQUEST, Retry::Never, "a cursor that no list returned";

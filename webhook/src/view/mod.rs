@@ -6,6 +6,7 @@ pub mod build;
 pub mod code;
 pub mod comparison;
 pub mod delivery;
+pub mod difference;
 pub(crate) mod explanation;
 pub mod person;
 pub mod queue;

@@ -6,6 +6,7 @@ mod opened;
 mod packages;
 mod rpm;
 mod settings;
+pub(crate) mod shadow;
 
 pub(crate) use difference::difference;
 pub(crate) use items::listing;

@@ -37,14 +37,35 @@ impl<'r> Opened<'r> {
         reference: &Reference,
         platform: &Platform,
     ) -> Result<Opened<'r>, Error> {
+        // The image was put together by a build: it had these layers, and its configuration tells the truth about their
+        // tars.
+        let ours = |layer: &Committed| Committed { is_foreign: false, ..layer.clone() };
+        Opened::opened(services, resources, reference, platform, &ours)
+    }
+
+    /// Opens the image `reference`, which anybody may have made.
+    pub(crate) fn foreign(
+        services: &Services,
+        resources: &'r BuildResources,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<Opened<'r>, Error> {
+        Opened::opened(services, resources, reference, platform, &Committed::clone)
+    }
+
+    fn opened(
+        services: &Services,
+        resources: &'r BuildResources,
+        reference: &Reference,
+        platform: &Platform,
+        known: &dyn Fn(&Committed) -> Committed,
+    ) -> Result<Opened<'r>, Error> {
         let wanted = std::iter::once((reference.to_string(), platform.clone()));
         let missing = || Error::new(Code::Resolve, format!("reading the image `{reference}`"));
         let image = resolve::images(services, &resources.cancel, wanted).next().ok_or_else(missing)??;
         let mut layers = Vec::with_capacity(image.layers.len());
         for layer in &image.layers {
-            // The digest is that of an image which a build put together itself: it had these layers, and its
-            // configuration tells the truth about their tars.
-            layers.push(Committed { is_foreign: false, ..(*resources.committed(layer)?).clone() });
+            layers.push(known(&*resources.committed(layer)?));
         }
         let indexes = layers.iter().map(|layer| resources.index(layer)).collect::<Result<Vec<_>, _>>()?;
         let tree = Tree::new(indexes.iter().cloned().enumerate().collect());
@@ -59,6 +80,11 @@ impl<'r> Opened<'r> {
     /// Returns the settings.
     pub(crate) fn settings(&self) -> ImageSettings {
         settings::of(&self.config.config)
+    }
+
+    /// Returns the diff ids of the layers, bottom first.
+    pub(super) fn diff_ids(&self) -> Vec<&str> {
+        self.layers.iter().map(|layer| layer.diff_id.as_str()).collect()
     }
 
     /// Returns the layers with the instructions that made them.

@@ -56,6 +56,7 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
         forge: document.forge.clone(),
         clone_url: document.clone_url.clone(),
         image: document.image.clone(),
+        shadow_of: shadow_of(document)?,
         keys,
         default_branch: document.default_branch.clone(),
         own_rules: own.transpose()?,
@@ -72,6 +73,18 @@ pub(crate) fn compile(document: &RepositoryDocument, keys: Vec<String>) -> Resul
         submodules: document.submodules.unwrap_or(true),
         rules: rules(&document.rules, &RuleDefaults::of(document))?,
     })
+}
+
+/// Checks the image of another service.
+fn shadow_of(document: &RepositoryDocument) -> Result<Option<String>, String> {
+    let Some(image) = &document.shadow_of else { return Ok(None) };
+    check_image(image).map_err(|problem| format!("shadow_of: {problem}"))?;
+    let rules = document.rules.iter().filter_map(|rule| rule.image.as_ref());
+    if rules.chain([&document.image]).any(|own| own == image) {
+        let problem = format!("shadow_of: `{image}` is where images of this repository go");
+        return Err(format!("{problem}: they go elsewhere until `slipway repo switch` lets them take its place"));
+    }
+    Ok(Some(image.clone()))
 }
 
 /// Checks the repositories that builds follow.

@@ -20,6 +20,10 @@ pub struct RepositoryDocument {
     pub clone_url: String,
     /// Where images go, without a tag.
     pub image: String,
+    /// The image that another service builds of the same source, without a tag: builds are compared with it, and nothing is
+    /// pushed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
     /// Key that deliveries are signed with; written, never shown.
     #[serde(default, skip_serializing)]
     pub secret: Option<Secret>,
