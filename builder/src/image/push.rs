@@ -43,7 +43,7 @@ pub(super) fn upload(resources: &BuildResources, to: &Reference, layer: &Committ
     let failed = |error: Unanswered| error.at(doing());
     let _span = resources.trace.span(Work::Upload, digest.as_str());
     let client = &resources.pusher;
-    // What this build made is looked for by the request that begins its upload.
+    // A layer that this build made is looked for by the request that begins its upload.
     if layer.origin.is_some()
         && has_blob((&resources.tokio, &resources.cancel), &resources.pusher, to, digest).map_err(failed)?
     {

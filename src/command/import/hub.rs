@@ -132,6 +132,11 @@ fn document(found: &Found, source: &Source, registry: &str) -> Result<Value, Str
         "name": source.image, "clone_url": format!("https://{host}/{place}.git"), "forge_name": place,
         "image": format!("{registry}/{}", source.image), "hub_hooks": true, "rules": rules.collect::<Result<Vec<_>, _>>()?,
     });
+    // Docker Hub goes on building it until somebody switches over.
+    let theirs = format!("docker.io/{}", source.image);
+    if document["image"] != theirs.as_str() {
+        document["shadow_of"] = theirs.into();
+    }
     if source.repo_links == Some(true) {
         document["base_image_rebuild"] = true.into();
     }
@@ -245,7 +250,9 @@ mod tests {
             (&"https://github.com/Acme/app-source.git".into(), &"registry.example.com/acme/app".into())
         );
         assert_eq!((&one["pull_requests"], &one["autotest"]), (&json!("own"), &json!("internal")));
-        assert_eq!(one["hub_hooks"], true);
+        assert_eq!((&one["hub_hooks"], &one["shadow_of"]), (&json!(true), &json!("docker.io/acme/app")));
+        let same: Value = toml::from_str(&converted(SOURCES, "docker.io").unwrap()).unwrap();
+        assert_eq!(same["repositories"][0]["shadow_of"], Value::Null);
         for (word, expected) in [("SOURCE_AND_FORKS", json!("all")), ("OFF", Value::Null)] {
             let text = converted(&SOURCES.replace("SOURCE_ONLY", word), "r.example.com").unwrap();
             Configuration::parse(&text, Path::new(".")).unwrap_or_else(|error| panic!("{error}: {text}"));

@@ -56,7 +56,7 @@ mod tests {
     use database::SettingDifference;
 
     #[test]
-    fn labels_that_only_slipway_sets_are_no_difference() {
+    fn labels_that_only_slipway_sets_do_not_count() {
         let setting = |name: &str, old: Option<&str>| SettingDifference {
             name: name.to_owned(),
             new: Some("x".to_owned()),
