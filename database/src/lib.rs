@@ -47,7 +47,7 @@ pub use history::counts::Counts;
 pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};
 pub use history::trace::{PathPiece, Usage};
 pub use history::trend::TrendPoint;
-pub use model::build::{BaseImage, Build, MergedPull, PushedImage, Reason};
+pub use model::build::{Build, Reason};
 pub use model::build_id::BuildId;
 pub use model::build_request::{
     BuildOptions, BuildRequest, BuildSpec, LayerCompression, PathFilter, Policy, PullImage,
@@ -56,6 +56,7 @@ pub use model::build_state::BuildState;
 pub use model::claim::{Claim, Outcome};
 pub use model::delivery::{Accepted, NewDelivery, PushedRef, RefMove};
 pub use model::placeholders as marks;
+pub use model::pushed_image::{BaseImage, MergedPull, PushedImage};
 pub use model::rules_fetch::NewRulesFetch;
 pub use model::step::{LogChunk, Step, StepState};
 pub use model::trigger::{PullRequest, Trigger};
@@ -72,6 +73,7 @@ pub use queue::claim::Lease;
 pub use queue::forecast::{QueuePlace, QueuedBuild, WaitingFor};
 pub use queue::overview::RunningBuild;
 pub use queue::retry::{Retried, RetryFrom};
+pub use queue::rollback::RolledBack;
 pub use queue::wakeup::WorkWatch;
 pub use queue::workers::{WorkerInfo, WorkerRecord};
 pub use reconcile::base_image::{BaseImageClaim, Named, SeenImage, WatchedImage};

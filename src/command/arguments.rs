@@ -2,7 +2,8 @@
 
 use super::{
     approve, bake, build, cancel, check, completion, container, deliveries, explain, image, logs, queue, registry,
-    repo, retry, rules, secret, serve, sign_in, status, system, token, trigger, version, volume, worker, workers,
+    repo, retry, rollback, rules, secret, serve, sign_in, status, system, token, trigger, version, volume, worker,
+    workers,
 };
 use crate::client::OneBuild;
 use clap::Subcommand;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Cancel(OneBuild),
     /// Build again a build that has ended
     Retry(retry::Arguments),
+    /// Give the tags of an earlier build its image again, without building
+    Rollback(rollback::Arguments),
     /// Try the rules of a repository
     Rules(rules::Arguments),
     /// Manage a repository's secrets
@@ -172,6 +175,7 @@ pub(crate) fn run(command: Command, data_dir: Option<PathBuf>) -> Result<ExitCod
         Command::Approve(arguments) => approve::run(&arguments),
         Command::Cancel(arguments) => cancel::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
         Command::Token(arguments) => token::run(&arguments, data_dir),

@@ -20,6 +20,7 @@ mod registry;
 mod repo;
 mod restore;
 mod retry;
+mod rollback;
 mod rules;
 mod secret;
 mod serve;

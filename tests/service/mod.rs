@@ -33,6 +33,7 @@ pub(crate) mod push;
 pub(crate) mod reconcile;
 pub(crate) mod registry_accounts;
 pub(crate) mod repository_pages;
+pub(crate) mod rollback;
 pub(crate) mod rule_images;
 pub(crate) mod rules_fetch;
 pub(crate) mod server_process;

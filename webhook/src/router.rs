@@ -101,7 +101,7 @@ fn repository_routes() -> Router<Service> {
 }
 
 fn build_routes() -> Router<Service> {
-    use api::{approvals, builds, deliveries, differences, explain, logs, queue, workers};
+    use api::{approvals, builds, deliveries, differences, explain, logs, queue, rollback, workers};
     Router::new()
         .route("/hooks/{forge}", post(hooks::take))
         .route("/v1/builds", get(builds::list))
@@ -113,6 +113,7 @@ fn build_routes() -> Router<Service> {
         .route("/v1/builds/{id}/approve", post(approvals::approve))
         .route("/v1/builds/{id}/cancel", post(builds::cancel))
         .route("/v1/builds/{id}/retry", post(builds::retry))
+        .route("/v1/builds/{id}/rollback", post(rollback::roll_back))
         .route("/v1/queue", get(queue::show))
         .route("/v1/queue/pause", post(queue::pause))
         .route("/v1/queue/resume", post(queue::resume))
@@ -190,6 +191,7 @@ fn action_routes() -> Router<Service> {
         .route("/login/callback/{provider}", get(provider_sign_in::finish))
         .route("/logout", post(sign_in::leave))
         .route("/builds/{id}/retry", post(actions::retry))
+        .route("/builds/{id}/rollback", post(actions::roll_back))
         .route("/builds/{id}/cancel", post(actions::cancel))
         .route("/builds/{id}/approve", post(actions::approve))
         .route("/repos/{namespace}/{name}/builds", post(actions::trigger))

@@ -8,6 +8,7 @@ use super::hub::HubBuild;
 use super::lease::LeaseClock;
 use super::outcome::{AttemptResult, Inputs, outcome};
 use super::recorder::Recorder;
+use super::rollback::Rollback;
 use super::settings::Settings;
 use super::source::{Place, fetch, fetch_settings};
 use super::stop::Stop;
@@ -160,6 +161,10 @@ impl Attempt<'_> {
                 "a build argument was sealed with another key than this worker's: is `secret.key` the one of then?";
             return Err(Error::new(Code::SecretNotAvailable, why));
         }
+        if let Some(image) = &request.spec.options.image {
+            let rollback = Rollback { services, request, recorder: self.recorder, cancel: &self.cancel };
+            return rollback.run(image, &self.order());
+        }
         self.recorder.observe(Event::Phase(Phase::Preparing, "fetching the commit"));
         let (began, id) = (Instant::now(), &self.claim.build.id);
         let context = TaskContext { services, settings: self.settings };
@@ -193,7 +198,7 @@ impl Attempt<'_> {
             attempt: &name,
             trace: &self.trace,
         };
-        let order = tag_order::InDatabase::new(services, self.claim.clone(), self.renewed.clone(), self.cancel.clone());
+        let order = self.order();
         if let Some(found) = &found {
             let build = HubBuild {
                 found,
@@ -209,6 +214,11 @@ impl Attempt<'_> {
             return build.attempt(self.recorder);
         }
         self.dockerfile_alone(&builder, &filter, &tree, &secrets, order)
+    }
+
+    /// Returns what decides which tags may move.
+    fn order(&self) -> tag_order::InDatabase {
+        tag_order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone(), self.cancel.clone())
     }
 
     /// Builds the Dockerfile of a commit that has no hooks.

@@ -25,6 +25,7 @@ mod reconcile;
 mod recorder;
 mod ref_poll;
 mod rights;
+mod rollback;
 mod rules_fetch;
 mod secrets;
 mod settings;

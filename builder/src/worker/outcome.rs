@@ -12,6 +12,8 @@ use std::io::{self, ErrorKind};
 pub(crate) enum AttemptResult {
     /// An image, and what it was made from.
     Built(Box<Built>, Inputs),
+    /// An image of an earlier build, which all of the tags name again unless a newer build has one of them.
+    RolledBack { image: Box<PushedImage>, superseded: bool },
     /// Nothing was to be built.
     Skipped(Reason),
 }
@@ -36,6 +38,8 @@ pub(crate) fn outcome(result: Result<AttemptResult, Error>, why: StopReason, mas
     };
     Some(match (result, why) {
         (Ok(AttemptResult::Built(built, inputs)), _) => succeeded(&built, inputs),
+        (Ok(AttemptResult::RolledBack { image, superseded: false }), _) => Outcome::Succeeded(*image),
+        (Ok(AttemptResult::RolledBack { image, superseded: true }), _) => Outcome::Superseded(*image),
         (Ok(AttemptResult::Skipped(reason)), _) => Outcome::Skipped(reason),
         (Err(_), StopReason::LeaseLost) => return None,
         (Err(_), StopReason::CancelRequested) => Outcome::Cancelled,

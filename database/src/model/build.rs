@@ -7,6 +7,7 @@ use crate::model::build_id::BuildId;
 use crate::model::build_request::{BuildRequest, Policy};
 use crate::model::build_state::BuildState;
 use crate::model::json::to_json;
+use crate::model::pushed_image::PushedImage;
 use crate::sql::columns::{Cell, build_id, columns, document, get, list, optional_document};
 use crate::sql::statement::{Row, Value};
 use serde::{Deserialize, Serialize};
@@ -19,51 +20,6 @@ pub struct Reason {
     pub code: String,
     /// One or more plain lines; may hold a source snippet and the last lines a step printed.
     pub message: String,
-}
-
-/// An image that a registry accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PushedImage {
-    /// Digest of the manifest.
-    pub digest: String,
-    /// Media type of the manifest.
-    pub media_type: String,
-    /// Bytes of all compressed layers and the config.
-    pub size: u64,
-    /// The references that name it now.
-    pub tags: Vec<String>,
-    /// Key of everything that the image was made from in the repository, for [`crate::Database::last_published`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inputs_key: Option<String>,
-    /// The images of registries that it was made from.
-    #[serde(default)]
-    pub base_images: Vec<BaseImage>,
-    /// Id of the git tree that it was built from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tree: Option<String>,
-    /// The build of a pull request whose image it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merged: Option<MergedPull>,
-}
-
-/// A pull request whose image became that of the branch when it was merged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MergedPull {
-    /// Its number.
-    pub number: i64,
-    /// The build that made the image.
-    pub build: BuildId,
-}
-
-/// An image that a build started from or copied from, as the registry had it then.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct BaseImage {
-    /// The reference in the Dockerfile, completed: with a digest only if it is pinned there.
-    pub reference: String,
-    /// The platform it was taken for: `linux/amd64`.
-    pub platform: String,
-    /// Digest of that platform's manifest.
-    pub digest: String,
 }
 
 columns! {

@@ -1,5 +1,6 @@
 //! Requests for builds: what is to be built, from what, and how. Plain data, no SQL.
 
+use crate::model::pushed_image::PushedImage;
 use crate::model::ref_name::RefName;
 use crate::model::trigger::Trigger;
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,9 @@ pub struct BuildOptions {
     /// The pull request whose commit it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull: Option<Box<PullImage>>,
+    /// The earlier image that its tags go back to: then nothing is built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Box<PushedImage>>,
 }
 
 /// A pull request whose commit is built, and the future of its image.
@@ -132,6 +136,7 @@ impl Default for BuildOptions {
             submodules: true,
             lfs: true,
             pull: None,
+            image: None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Attempts at a build: the lease that one has, and how it ends. Plain data, no SQL.
 
-use crate::model::build::{Build, PushedImage, Reason};
+use crate::model::build::{Build, Reason};
 use crate::model::build_id::BuildId;
+use crate::model::pushed_image::PushedImage;
 /// A worker's lease on a build. Every write of the worker carries it; a write under a lease that was lost is refused.
 #[derive(Debug)]
 pub struct Claim {

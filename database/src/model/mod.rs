@@ -8,6 +8,7 @@ pub(crate) mod claim;
 pub(crate) mod delivery;
 pub(crate) mod json;
 pub mod placeholders;
+pub(crate) mod pushed_image;
 pub(crate) mod ref_name;
 pub(crate) mod rules_fetch;
 pub(crate) mod step;

@@ -39,6 +39,13 @@ pub enum Trigger {
         /// The build that is repeated.
         of: BuildId,
     },
+    /// Somebody wanted the image of an earlier build again.
+    Rollback {
+        /// The build that made it.
+        of: BuildId,
+        /// The account or token that was used.
+        by: String,
+    },
     /// An image that the newest build was made from is another one now.
     BaseImage {
         /// The newest build.
@@ -103,6 +110,7 @@ impl Trigger {
             Trigger::Reconcile { .. } => Trigger::RECONCILE,
             Trigger::Manual { .. } => "manual",
             Trigger::Retry { .. } => Trigger::RETRY,
+            Trigger::Rollback { .. } => "rollback",
             Trigger::BaseImage { .. } => "base_image",
             Trigger::Link { .. } => "link",
             Trigger::Schedule { .. } => "schedule",

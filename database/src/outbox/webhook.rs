@@ -2,10 +2,10 @@
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::PushedImage;
 use crate::model::build_id::{BuildId, new_id};
 use crate::model::build_state::BuildState;
 use crate::model::json::json;
+use crate::model::pushed_image::PushedImage;
 use crate::sql::columns::build_id;
 use crate::sql::statement::{Row, sql};
 use crate::sql::states::{NOTIFICATION_PENDING, QUEUED, States};

@@ -3,11 +3,12 @@
 use crate::access::redaction::redact;
 use crate::database::Database;
 use crate::error::Error;
-use crate::model::build::{PushedImage, Reason};
+use crate::model::build::Reason;
 use crate::model::build_id::BuildId;
 use crate::model::build_state::BuildState;
 use crate::model::claim::{Claim, Outcome};
 use crate::model::json::to_json;
+use crate::model::pushed_image::PushedImage;
 use crate::outbox::{commit_status, pull_comment};
 use crate::queue::claim::FENCE;
 use crate::sql::clock::millis;

@@ -9,6 +9,7 @@ pub(crate) mod forecast;
 pub(crate) mod overview;
 pub(crate) mod progress;
 pub(crate) mod retry;
+pub(crate) mod rollback;
 pub(crate) mod switches;
 pub(crate) mod wakeup;
 pub(crate) mod watch;

@@ -25,6 +25,7 @@ pub(crate) mod registry;
 pub(crate) mod registry_images;
 pub(crate) mod repositories;
 mod reserved;
+pub(crate) mod rollback;
 pub(crate) mod rules;
 pub(crate) mod secrets;
 pub(crate) mod service;

@@ -187,6 +187,8 @@ fn builds() -> Vec<Operation> {
             .view::<BuildView>(200),
         Operation::new(POST, "/v1/builds/{id}/cancel", "Cancels a build").view::<CancelView>(202),
         Operation::new(POST, "/v1/builds/{id}/retry", "Repeats a build that has ended").view::<BuildView>(202),
+        Operation::new(POST, "/v1/builds/{id}/rollback", "Gives the tags of a build its image again")
+            .view::<BuildView>(202),
     ]
 }
 
@@ -341,6 +343,7 @@ fn forms() -> Vec<Operation> {
         form("/account/sessions/{session}/end", "Ends a session, from a page"),
         form("/account/device", "Confirms a login of the command line, or refuses it"),
         form("/builds/{id}/retry", "Repeats a build, from a page"),
+        form("/builds/{id}/rollback", "Gives the tags of a build its image again, from a page"),
         form("/builds/{id}/cancel", "Ends a build, from a page"),
         form("/builds/{id}/approve", "Approves a build, from a page"),
         form("/repos/{namespace}/{name}/builds", "Starts builds, from a page"),

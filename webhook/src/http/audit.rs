@@ -14,7 +14,7 @@ use std::net::IpAddr;
 pub(crate) struct Subject(pub String);
 
 /// Deeds by the end of a route, those of pages and of the API alike.
-const DEEDS: [(&str, &str, &str); 47] = [
+const DEEDS: [(&str, &str, &str); 48] = [
     ("POST", "/v1/repos", "repository_added"),
     ("PUT", "/v1/repos/{namespace}/{name}", "repository_changed"),
     ("PATCH", "/v1/repos/{namespace}/{name}", "repository_changed"),
@@ -39,6 +39,7 @@ const DEEDS: [(&str, &str, &str); 47] = [
     ("POST", "/builds/{id}/approve", "build_approved"),
     ("POST", "/builds/{id}/cancel", "build_cancelled"),
     ("POST", "/builds/{id}/retry", "build_retried"),
+    ("POST", "/builds/{id}/rollback", "build_rolled_back"),
     ("POST", "/queue/pause", "queue_paused"),
     ("POST", "/queue/resume", "queue_resumed"),
     ("POST", "/deliveries/{id}/replay", "delivery_replayed"),

@@ -3,7 +3,7 @@
 use super::form::{Posted, see_other};
 use crate::api::named::{Actable, Administered};
 use crate::api::triggers::{self, TriggerRequest};
-use crate::api::{approvals, builds, deliveries, queue, webhooks, workers};
+use crate::api::{approvals, builds, deliveries, queue, rollback, webhooks, workers};
 use crate::http::problem::Problem;
 use crate::http::state::Service;
 use crate::view::code::Code;
@@ -27,6 +27,16 @@ pub(crate) async fn retry(
     };
     let Actable { build, .. } = Actable::find(&service, &posted.caller, &id).await?;
     Ok(to_build(&builds::repeat(&service, &build, from).await?))
+}
+
+/// Gives the tags of a build its image again.
+pub(crate) async fn roll_back(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Problem> {
+    let Actable { build, by } = Actable::find(&service, &posted.caller, &id).await?;
+    Ok(to_build(&rollback::queue(&service, &build, &by).await?))
 }
 
 /// Asks for the end of a build; one that waits for approval is rejected by that.

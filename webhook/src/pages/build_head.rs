@@ -54,6 +54,9 @@ impl Head<'_> {
                 } @else if self.build.state.has_ended() {
                     (button(self.caller, &action("retry"), &html! { button.first[helps] { "Retry" } }))
                     (button(self.caller, &action("retry"), &html! { button.plain name="from" value="start" title="Without what the failed attempt has made" { "From the start" } }))
+                    @if self.build.image.is_some() && self.build.request.spec.push && self.build.request.spec.options.trusted {
+                        (button(self.caller, &action("rollback"), &html! { button.plain title="Gives the tags this image again, without building" { "Roll back to this" } }))
+                    }
                 } @else if self.build.cancel_requested {
                     span.dim { "Cancelling" }
                 } @else {
@@ -192,6 +195,9 @@ fn trigger(build: &Build) -> Markup {
             Trigger::Reconcile { delivery } => { "a push that no delivery announced, found as " code { (plain(delivery.as_bytes())) } }
             Trigger::Manual { by } => { "the token " code { (plain(by.as_bytes())) } }
             Trigger::Retry { of } => { "a repetition of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" } }
+            Trigger::Rollback { of, by } => {
+                "a rollback by " (plain(by.as_bytes())) " to the image of " a href=(format!("/builds/{}", of.as_str())) { "an earlier build" }
+            }
             Trigger::BaseImage { of, references } => {
                 "other base images than " a href=(format!("/builds/{}", of.as_str())) { "the build before" } " had:"
                 @for reference in references { " " code { (plain(reference.as_bytes())) } }

@@ -33,7 +33,10 @@ pub(super) fn short(commit: Option<&str>) -> String {
 /// Returns the user or token that asked for a build; empty for schedules and the like.
 pub(super) fn author(build: &Build) -> String {
     match &build.request.trigger {
-        Trigger::Push { by, .. } | Trigger::PullRequest { by, .. } | Trigger::Manual { by } => plain(by.as_bytes()),
+        Trigger::Push { by, .. }
+        | Trigger::PullRequest { by, .. }
+        | Trigger::Manual { by }
+        | Trigger::Rollback { by, .. } => plain(by.as_bytes()),
         Trigger::Retry { .. } => "retry".to_owned(),
         Trigger::Schedule { .. } => "schedule".to_owned(),
         Trigger::BaseImage { .. } => "base image".to_owned(),

@@ -132,6 +132,7 @@ codes! {
     AlreadyFinished, "already_finished", CONFLICT, Retry::Never, "the build has ended";
     NotFinished, "not_finished", CONFLICT, Retry::Never, "the build has not ended";
     NotHeld, "not_held", CONFLICT, Retry::Never, "the build does not need an approval";
+    NoImage, "no_image", CONFLICT, Retry::Never, "the build pushed no image that its tags could go back to";
     NotComparable, "not_comparable", CONFLICT, Retry::Never, "the builds can no longer be compared";
     TagNotRestored, "tag_not_restored", CONFLICT, Retry::Never, "the tag was not deleted, was set again, or its time is over";
     NoForge, "no_forge", CONFLICT, Retry::Never, "no forge is configured for the repository";

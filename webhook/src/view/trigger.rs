@@ -57,6 +57,13 @@ pub enum TriggerKind {
         /// Id of that build.
         of: String,
     },
+    /// The image of another build was wanted again.
+    Rollback {
+        /// Id of that build.
+        of: String,
+        /// Name of the account or token.
+        by: String,
+    },
     /// Base images of another build changed.
     BaseImage {
         /// Id of that build.
@@ -90,6 +97,7 @@ impl TriggerKind {
             TriggerKind::Reconcile { .. } => "reconcile",
             TriggerKind::Manual { .. } => "manual",
             TriggerKind::Retry { .. } => "retry",
+            TriggerKind::Rollback { .. } => "rollback",
             TriggerKind::BaseImage { .. } => "base_image",
             TriggerKind::Link { .. } => "link",
             TriggerKind::Schedule { .. } => "schedule",
@@ -109,6 +117,7 @@ impl TriggerView {
             Trigger::Reconcile { delivery } => TriggerKind::Reconcile { delivery },
             Trigger::Manual { by } => TriggerKind::Manual { by },
             Trigger::Retry { of } => TriggerKind::Retry { of: of.as_str().to_owned() },
+            Trigger::Rollback { of, by } => TriggerKind::Rollback { of: of.as_str().to_owned(), by },
             Trigger::BaseImage { of, references } => TriggerKind::BaseImage { of: of.as_str().to_owned(), references },
             Trigger::Link { of, repositories } => TriggerKind::Link { of: of.as_str().to_owned(), repositories },
             Trigger::Schedule { due_ms } => TriggerKind::Schedule { due_at: moment(due_ms) },

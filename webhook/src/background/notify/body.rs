@@ -28,7 +28,10 @@ pub(crate) fn dockerhub(tag: &str, build: &Build, settings: &Settings) -> Value 
     let (path, tag) = split(tag);
     let (namespace, name) = path.rsplit_once('/').unwrap_or(("library", path));
     let pusher = match &build.request.trigger {
-        Trigger::Push { by, .. } | Trigger::PullRequest { by, .. } | Trigger::Manual { by } => by.as_str(),
+        Trigger::Push { by, .. }
+        | Trigger::PullRequest { by, .. }
+        | Trigger::Manual { by }
+        | Trigger::Rollback { by, .. } => by.as_str(),
         Trigger::Reconcile { .. }
         | Trigger::Retry { .. }
         | Trigger::BaseImage { .. }
