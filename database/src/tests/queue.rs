@@ -154,6 +154,25 @@ both! {
 }
 
 both! {
+    async fn a_rollback_is_newer_than_every_push_before_it_and_older_than_the_next(world) {
+        let (database, latest) = (&world.database, |commit: &str| with_policy(commit, "main", Policy::Parallel));
+        let old = new_builds(database.accept(&push(None, "a"), &[latest("a")], None).await.unwrap()).remove(0);
+        assert!(matches!(database.roll_back(&old, "ops").await.unwrap(), RolledBack::NoImage(BuildState::Queued)));
+        let claim = world.claim("one").await;
+        database.finish(claim, Outcome::Succeeded(image())).await.unwrap();
+        let new = new_builds(database.accept(&push(Some("a"), "b"), &[latest("b")], None).await.unwrap()).remove(0);
+        let RolledBack::Queued(back) = database.roll_back(&old, "ops").await.unwrap() else { panic!() };
+        let next = new_builds(database.accept(&push(Some("b"), "c"), &[latest("c")], None).await.unwrap()).remove(0);
+        let [original, before, rollback, after] =
+            [world.build(&old).await, world.build(&new).await, world.build(&back).await, world.build(&next).await];
+        assert!(before.sequence < rollback.sequence && rollback.sequence < after.sequence);
+        assert_eq!(rollback.request.trigger, Trigger::Rollback { of: old.clone(), by: "ops".into() });
+        assert_eq!(rollback.request.spec.options.image.as_deref(), original.image.as_ref());
+        assert_eq!(database.roll_back(&BuildId::at(0), "ops").await.unwrap(), RolledBack::NotFound);
+    }
+}
+
+both! {
     async fn places_tell_who_is_ahead_what_is_waited_for_and_how_long(world) {
         let database = &world.database;
         // Two rules whose builds have a known length.
