@@ -18,7 +18,7 @@ GRANT SELECT ON schema_version, switches, builds, pushes, webhooks, secrets, rul
     TO slipway_worker;
 GRANT SELECT (name) ON repositories TO slipway_worker;
 GRANT UPDATE (state, attempt, forgiven, worker, lease_until_ms, not_before_ms, commit_id, commit_message, sequence, push_id,
-    reason_json, image_json, started_ms, finished_ms, version, log_bytes, warnings_json) ON builds TO slipway_worker;
+    reason_json, image_json, started_ms, finished_ms, version, log_bytes, warnings_json, targets_json) ON builds TO slipway_worker;
 GRANT UPDATE (state, attempt, worker, lease_until_ms, answer_json) ON rules_fetches TO slipway_worker;
 GRANT UPDATE (state, answer_json) ON worker_queries TO slipway_worker;
 GRANT DELETE ON worker_queries TO slipway_worker;

@@ -47,6 +47,7 @@ pub use history::counts::Counts;
 pub use history::explain::{ChangedPath, ChangingCommit, Explained, ExplainedStep, PathChange, Was, Why};
 pub use history::trace::{PathPiece, Usage};
 pub use history::trend::TrendPoint;
+pub use model::bake::{BakeFile, BakedTarget, TargetContext, TargetSettings};
 pub use model::build::{Build, Reason};
 pub use model::build_id::BuildId;
 pub use model::build_request::{
@@ -71,6 +72,7 @@ pub use queue::approve::Approved;
 pub use queue::cancel::Cancel;
 pub use queue::claim::Lease;
 pub use queue::forecast::{QueuePlace, QueuedBuild, WaitingFor};
+pub use queue::group::GroupTarget;
 pub use queue::overview::RunningBuild;
 pub use queue::retry::{Retried, RetryFrom};
 pub use queue::rollback::RolledBack;

@@ -42,6 +42,11 @@ impl ImagePattern {
         ImagePattern { host: reference.registry().to_owned(), path: reference.repository().to_owned() }
     }
 
+    /// Returns whether it stands for the image of a reference, whatever its tag.
+    pub fn stands_for(&self, reference: &Reference) -> bool {
+        self.host == reference.registry() && path_matches(&self.path, reference.repository())
+    }
+
     /// Returns the host.
     pub fn host(&self) -> &str {
         &self.host

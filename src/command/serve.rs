@@ -125,6 +125,7 @@ impl Background {
         Ok(vec![
             tokio::spawn(webhook::run_schedules(database.clone(), settings.clone(), stopped.clone())),
             tokio::spawn(webhook::expand_fetched_rules(database.clone(), settings.clone(), stopped.clone())),
+            tokio::spawn(webhook::build_targets(database.clone(), stopped.clone())),
             tokio::spawn(webhook::find_missed_pushes(
                 database.clone(),
                 settings.clone(),

@@ -9,7 +9,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-type Told = Arc<Mutex<Vec<(String, Value)>>>;
+pub(crate) type Told = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// `POST /repos/{owner}/{repo}/statuses/{sha}` as GitHub documents it.
 async fn status(
@@ -50,21 +50,22 @@ fn states(told: &Told, commit: &str) -> Vec<String> {
 }
 
 /// Starts a forge and a site that tells it of its builds.
-fn told_site() -> (Told, tokio::runtime::Runtime, Site) {
+pub(crate) fn told_site(more: &str) -> (Told, tokio::runtime::Runtime, Site) {
     let told: Told = Arc::default();
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let api = listener.local_addr().unwrap();
     let router = Router::new().route("/repos/{owner}/{repo}/statuses/{sha}", post(status)).with_state(told.clone());
     tokio.spawn(async move { axum::serve(listener, router).await });
-    let site = Site::start(&format!("[github]\napi_url = \"http://{api}/\"\ntoken = \"forge-token\"\n"));
+    let github = format!("[github]\napi_url = \"http://{api}/\"\ntoken = \"forge-token\"\n");
+    let site = Site::start(&format!("{more}{github}"));
     site.push_base();
     (told, tokio, site)
 }
 
 #[test]
 fn the_forge_is_told_pending_then_how_it_ended() {
-    let (told, _tokio, site) = told_site();
+    let (told, _tokio, site) = told_site("");
     for (dockerfile, last) in
         [("ARG BASE\nFROM ${BASE}\nRUN true\n", "success"), ("ARG BASE\nFROM ${BASE}\nRUN false\n", "failure")]
     {
@@ -83,7 +84,7 @@ fn the_forge_is_told_pending_then_how_it_ended() {
 #[test]
 fn what_a_commit_says_is_only_text_wherever_it_is_told() {
     // SEC-30
-    let (told, _tokio, site) = told_site();
+    let (told, _tokio, site) = told_site("");
     let said = "**@everyone** <img src=x onerror=alert(1)> [here](http://evil.example) \u{1b}[31mred\u{1b}]0;title\u{7} \u{202e}back";
     let words = serde_json::to_string(&["/bin/false", said]).unwrap();
     site.commit(&[("Dockerfile", &format!("ARG BASE\nFROM ${{BASE}}\nRUN {words}\n"))]);

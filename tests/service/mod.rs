@@ -1,6 +1,7 @@
 //! The service: deliveries, rules, the API, pages, what forges and webhooks are told.
 
 pub(crate) mod api;
+pub(crate) mod bake;
 pub(crate) mod base_images;
 pub(crate) mod browser;
 pub(crate) mod commit_statuses;

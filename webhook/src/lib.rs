@@ -19,6 +19,7 @@ pub mod view;
 
 pub use background::base_images::rebuild_on_new_bases;
 pub use background::commit_statuses::publish_statuses;
+pub use background::groups::build_targets;
 pub use background::links::follow_links;
 pub use background::missed_pushes::find_missed_pushes;
 pub use background::notify::{Outgoing, Post, Posted, notify_webhooks, register_webhooks};

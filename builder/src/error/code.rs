@@ -141,6 +141,12 @@ codes! {
     InvalidIgnoreFile = "invalid_ignore_file", User;
     /// The repository's own rules cannot be used.
     RulesInvalid = "rules_invalid", User;
+    /// The bake file or compose file of a rule is not in the commit.
+    BakeNotFound = "bake_not_found", User;
+    /// The bake file or compose file of a rule cannot be used, or asks for what the rule does not allow.
+    BakeInvalid = "bake_invalid", User;
+    /// A target of a rule's bake file or compose file was not built.
+    TargetFailed = "target_failed", User;
     /// The repository has more branches and tags than are compared.
     TooManyRefs = "too_many_refs", User;
     /// The step asks for a permission that no step gets.

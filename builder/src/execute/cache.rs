@@ -62,6 +62,11 @@ impl Cache<'_> {
         }
     }
 
+    /// Names the layer of `key` among those of all builds.
+    pub fn name(&self, key: &str) -> String {
+        format!("{} {key}", self.shelf())
+    }
+
     /// Returns which of `keys`, those of definitions, are known, in one question.
     pub fn known(&self, keys: &[String]) -> Result<HashMap<String, Known>, Error> {
         let found = self.tokio.block_on(self.database.cached_layers(&self.shelf(), keys));
@@ -94,12 +99,19 @@ impl Cache<'_> {
 
     /// Stores layers as they arrive, all that have arrived in one batch, until the channel is closed.
     ///
-    /// Blobs are made durable first, because the database never refers to less; no step waits for that.
-    pub fn settle(&self, arriving: &Receiver<Settled>, resources: &BuildResources) -> Result<(), Error> {
+    /// Blobs are made durable first, because the database never refers to less; no step waits for that. `settled` is told
+    /// of each batch.
+    pub fn settle(
+        &self,
+        arriving: &Receiver<Settled>,
+        resources: &BuildResources,
+        settled: &dyn Fn(&[Settled]),
+    ) -> Result<(), Error> {
         while let Ok(first) = arriving.recv() {
             let batch: Vec<Settled> = std::iter::once(first).chain(arriving.try_iter()).collect();
             let _span = resources.trace.span(crate::trace::Work::Settle, format!("{} layers", batch.len()));
             self.store(&batch, resources)?;
+            settled(&batch);
         }
         Ok(())
     }

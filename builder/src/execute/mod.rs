@@ -14,6 +14,7 @@ mod dry_run;
 mod emulation;
 mod key;
 mod layer;
+mod making;
 mod mount;
 mod offered;
 mod once_value;

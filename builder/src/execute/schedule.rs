@@ -54,6 +54,7 @@ impl<'a> Execution<'a> {
             settling: Mutex::default(),
             results: plan.stages.iter().map(|_| OnceValue::new()).collect(),
             in_flight: Mutex::default(),
+            making: Mutex::default(),
             first_error: Mutex::default(),
             begun: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos()),
         })
@@ -66,7 +67,7 @@ impl<'a> Execution<'a> {
         *self.settling.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         std::thread::scope(|beside| {
             beside.spawn(move || {
-                if let Err(error) = self.cache.settle(&arriving, self.resources) {
+                if let Err(error) = self.cache.settle(&arriving, self.resources, &|settled| self.are_settled(settled)) {
                     self.fail(&error);
                 }
             });
@@ -77,6 +78,7 @@ impl<'a> Execution<'a> {
             self.run_stages();
             self.settling.lock().unwrap_or_else(PoisonError::into_inner).take();
         });
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(error) = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }

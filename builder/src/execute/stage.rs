@@ -168,9 +168,12 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
         }
         InFlight::New(layer) => layer,
     };
-    if execution.options.uses_cache(&execution.plan.stages[progress.stage].name)
-        && let Some(committed) = execution.cache.adopt(&key, execution.resources)?
-    {
+    let uses_cache = execution.options.uses_cache(&execution.plan.stages[progress.stage].name);
+    if uses_cache {
+        execution.begin_making(&key)?;
+    }
+    if uses_cache && let Some(committed) = execution.cache.adopt(&key, execution.resources)? {
+        execution.end_making(&key);
         pack::keep(execution, StepLayer { layer: &layer, step }, committed, None);
         progress.push(layer, chained);
         return Ok(CacheStatus::Hit);
@@ -185,6 +188,7 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
         prepared.execute(progress, StepLayer { layer: &layer, step }, scope)
     });
     if let Err(failure) = &made {
+        execution.end_making(&key);
         layer.settle(Err(failure.error.clone()));
     }
     let status = made.map_err(|failure| Failure { error: locate(failure.error, step), ..failure })?;

@@ -3,6 +3,7 @@
 use super::cache::{Cache, Settled};
 use super::definition_keys::Definitions;
 use super::layer::{Committed, Layer};
+use super::making::Making;
 use super::once_value::OnceValue;
 use super::options::Options;
 use super::resources::BuildResources;
@@ -66,6 +67,8 @@ pub struct Execution<'a> {
     pub masks: Masks,
     pub(super) results: Vec<OnceValue<Result<Arc<StageLayers>, Error>>>,
     pub(super) in_flight: Mutex<HashMap<String, Arc<Layer>>>,
+    /// The layers that only this build makes now, by their keys.
+    pub(super) making: Mutex<HashMap<String, Making>>,
     pub(super) first_error: Mutex<Option<Error>>,
     /// When it began, in nanoseconds since 1970: tells what belongs to this build.
     pub(super) begun: u128,
@@ -78,6 +81,24 @@ impl Execution<'_> {
             let (key, definition) = (layer.key.clone(), layer.definition.clone());
             let _ = sender.send(Settled { key, definition, placed, layer: committed.clone() });
         }
+    }
+
+    /// Waits until no other build makes the layer of `key`: it is in the cache then, or this one makes it.
+    pub(super) fn begin_making(&self, key: &str) -> Result<(), Error> {
+        let _span = self.resources.trace.span(Work::Wait, "a layer that another build makes");
+        let making = Making::begin(self.cache.name(key), self.cancel()).ok_or_else(Error::cancelled)?;
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), making);
+        Ok(())
+    }
+
+    /// Lets other builds have the layer of `key`, or make it.
+    pub(super) fn end_making(&self, key: &str) {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// Lets other builds have layers that are in the cache.
+    pub(super) fn are_settled(&self, settled: &[Settled]) {
+        settled.iter().for_each(|settled| self.end_making(&settled.key));
     }
 
     /// Waits until a step may run: as many run at once as the machine can take.

@@ -1,5 +1,6 @@
 //! One attempt at a build, from its claim to its end.
 
+use super::bake;
 use super::build_request::{Limits, RequestBuilder};
 use super::context::{Deadline, TaskContext};
 use super::filter::Filter;
@@ -12,8 +13,9 @@ use super::rollback::Rollback;
 use super::settings::Settings;
 use super::source::{Place, fetch, fetch_settings};
 use super::stop::Stop;
+use super::target::Linked;
 use super::watch::{Watch, WatchLimits};
-use super::{janitor, profile, rights, secrets, tag_order};
+use super::{janitor, linked, profile, rights, secrets, tag_order};
 use crate::error::Code;
 use crate::event::{Event, Observer, Phase};
 use crate::git::CommitTree;
@@ -179,16 +181,23 @@ impl Attempt<'_> {
         tracing::debug!(build.id = %id, duration_ms = began.elapsed().as_millis(), "the commit is here");
         self.recorder.observe(Event::Commit { id: tree.id(), message: tree.message() });
         super::source::warn(&tree, request, self.recorder);
-        let found = super::hub::found(&tree, request, self.recorder);
         // Templates of a rule that need the commit could not be filled in before it was known.
-        let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
+        let filled = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let fetch = fetch_settings(context, &place, Deadline { cancel: &self.cancel, limit }).map_err(Error::source)?;
-        let filter = Filter { services, request, mirror: &mirror, fetch: &fetch };
+        let filter = Filter { services, request: &filled, mirror: &mirror, fetch: &fetch };
         if let Some(reason) = filter.by_paths(&tree)? {
             return Ok(AttemptResult::Skipped(reason));
         }
+        if let Some(file) = &filled.spec.options.bake {
+            let found = bake::find(&tree, &filled, file)?;
+            self.recorder.say(&found.lines);
+            return Ok(AttemptResult::Expanded(found.targets));
+        }
+        let found = super::hub::found(&tree, request, self.recorder);
+        let request = &filled;
         let name = format!("{id}-{}", self.claim.attempt);
         let (limits, cancel) = (self.limits, &self.cancel);
+        let linked = self.linked(request, &tree, &name, &secrets)?;
         let builder = RequestBuilder {
             services,
             settings: self.settings,
@@ -197,6 +206,7 @@ impl Attempt<'_> {
             cancel,
             attempt: &name,
             trace: &self.trace,
+            linked: &linked,
         };
         let order = self.order();
         if let Some(found) = &found {
@@ -219,6 +229,21 @@ impl Attempt<'_> {
     /// Returns what decides which tags may move.
     fn order(&self) -> tag_order::InDatabase {
         tag_order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone(), self.cancel.clone())
+    }
+
+    /// Builds the targets that this one has as contexts.
+    fn linked(
+        &self,
+        request: &BuildRequest,
+        tree: &CommitTree,
+        name: &str,
+        secrets: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Linked, Error> {
+        let (limits, cancel) = (self.limits, &self.cancel);
+        let (services, settings, trace, none) = (self.services, self.settings, &self.trace, &Linked::default());
+        let builder =
+            RequestBuilder { services, settings, request, limits, cancel, attempt: name, trace, linked: none };
+        linked::linked(&builder, tree, secrets, self.recorder)
     }
 
     /// Builds the Dockerfile of a commit that has no hooks.

@@ -3,6 +3,7 @@
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
 use super::source::{self, added};
+use super::target::{self, Linked};
 use crate::context::{Context, NamedContext};
 use crate::error::Code;
 use crate::execute::Options;
@@ -10,14 +11,14 @@ use crate::git::{Checkout, CommitTree};
 use crate::layer::Compression;
 use crate::secrets::Leak;
 use crate::trace::{Trace, Work};
-use crate::{Error, Form, Request, Services, TagOrder};
+use crate::{Error, Request, Services, TagOrder};
 use database::{BuildRequest, BuildSpec, LayerCompression};
 use files::ignore::Ignore;
 use files::path::clean_path;
 use files::view::View;
 use registry_client::{Platform, Reference};
 use runtime::CancellationToken;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long things may take.
@@ -60,6 +61,8 @@ pub(crate) struct RequestBuilder<'a> {
     pub attempt: &'a str,
     /// Takes note of where the time goes.
     pub trace: &'a Trace,
+    /// Images of targets that this one has as contexts.
+    pub linked: &'a Linked,
 }
 
 impl RequestBuilder<'_> {
@@ -95,7 +98,8 @@ impl RequestBuilder<'_> {
             _ => None,
         };
         let committed = committed.transpose().map_err(Error::source)?;
-        let dockerfile = crate::context::find_dockerfile(&whole, &spec.dockerfile)?;
+        let dockerfile = target::dockerfile(&whole, spec)?;
+        let named = target::contexts(&whole, spec, self.linked)?;
         let ignore = crate::context::find_ignore(&whole, &spec.dockerfile, &spec.context)?;
         let tags = spec.tags.iter().map(|tag| Reference::parse(tag)).collect::<Result<Vec<_>, _>>();
         let context = match (committed, whole) {
@@ -105,7 +109,7 @@ impl RequestBuilder<'_> {
         };
         Ok(Request {
             context: NamedContext { context, ignore },
-            named: HashMap::new(),
+            named,
             dockerfile,
             build_args: spec.build_args.clone(),
             labels: super::labels::asked(&spec.options.labels),
@@ -121,7 +125,7 @@ impl RequestBuilder<'_> {
             options: self.options(root, secrets),
             order,
             trace: self.trace.clone(),
-            form: Form::default(),
+            form: target::form(spec)?,
         })
     }
 
@@ -141,7 +145,7 @@ impl RequestBuilder<'_> {
                 LayerCompression::Gzip => Compression::Gzip,
                 LayerCompression::Zstd => Compression::Zstd,
             },
-            ..Options::new(crate::COMMIT_FILES, fetching)
+            ..target::options(spec, Options::new(crate::COMMIT_FILES, fetching))
         }
     }
 

@@ -4,6 +4,7 @@ use super::build_request::{Limits, RequestBuilder};
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
 use super::source::{Place, fetch};
+use super::target::Linked;
 use super::{rights, secrets};
 use crate::error::Code;
 use crate::event::Silent;
@@ -112,6 +113,10 @@ impl Again<'_> {
     fn request(&self, ended: &Ended) -> Result<Request, Error> {
         let (Again { settings, asked }, services) = (self, &ended.services);
         let request = &ended.build.request;
+        if let Some(file) = request.spec.options.bake.as_ref().map(|_| &request.spec.dockerfile) {
+            let text = format!("the build has no steps of its own: ask about a target of `{file}`");
+            return Err(Error::new(Code::BakeInvalid, text));
+        }
         let commit = ended.build.commit.as_deref().or(request.spec.commit.as_deref());
         let place = Place { commit, ..Place::of(request) };
         let (_mirror, tree) =
@@ -120,7 +125,8 @@ impl Again<'_> {
         let request = &BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
         let (limits, trace) = (Limits::of(settings, &request.spec), &Trace::default());
         let (cancel, attempt) = (asked.cancel, asked.name);
-        let builder = RequestBuilder { services, settings, request, limits, cancel, attempt, trace };
+        let builder =
+            RequestBuilder { services, settings, request, limits, cancel, attempt, trace, linked: &Linked::default() };
         let mut request = builder.request(&tree, None, &BTreeMap::new(), Box::new(Unordered))?;
         request.options.pinned.clone_from(&ended.base_images);
         Ok(request)

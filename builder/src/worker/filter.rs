@@ -67,7 +67,9 @@ impl Filter<'_> {
         let spec = &self.request.spec;
         let wanted = spec.options.path_filter == PathFilter::Automatic && spec.use_cache && spec.push;
         let on_network = platforms.each().iter().any(|prepared| prepared.plan().reads_the_network());
-        if !wanted || !self.is_push() || on_network {
+        // Files of named contexts lie beside the context, and images of other targets are not of the commit.
+        let has_contexts = spec.options.baked.as_ref().is_some_and(|baked| !baked.contexts.is_empty());
+        if !wanted || !self.is_push() || on_network || has_contexts {
             return Ok(None);
         }
         let Some(last) = self.last()? else { return Ok(None) };

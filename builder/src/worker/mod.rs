@@ -1,6 +1,8 @@
 //! The worker: claims builds under a lease, builds them, and writes what happens to the database.
 
 mod attempt;
+mod bake;
+mod bake_target;
 mod base_image;
 mod build_request;
 mod claim_loop;
@@ -16,6 +18,7 @@ mod image;
 mod janitor;
 mod labels;
 mod lease;
+mod linked;
 mod log_quota;
 mod outcome;
 mod profile;
@@ -33,6 +36,7 @@ mod source;
 mod stop;
 mod tag_check;
 mod tag_order;
+mod target;
 mod watch;
 
 pub use claim_loop::work;

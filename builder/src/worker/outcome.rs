@@ -4,7 +4,7 @@ use super::watch::StopReason;
 use crate::error::{Code, Fault};
 use crate::secrets::Masks;
 use crate::{Built, Error, duration};
-use database::{BaseImage, MergedPull, Outcome, PushedImage, Reason};
+use database::{BakedTarget, BaseImage, MergedPull, Outcome, PushedImage, Reason};
 use registry_client::Reference;
 use std::io::{self, ErrorKind};
 
@@ -16,6 +16,8 @@ pub(crate) enum AttemptResult {
     RolledBack { image: Box<PushedImage>, superseded: bool },
     /// Nothing was to be built.
     Skipped(Reason),
+    /// The targets that are built next.
+    Expanded(Vec<BakedTarget>),
 }
 
 /// The inputs of an image.
@@ -41,6 +43,7 @@ pub(crate) fn outcome(result: Result<AttemptResult, Error>, why: StopReason, mas
         (Ok(AttemptResult::RolledBack { image, superseded: false }), _) => Outcome::Succeeded(*image),
         (Ok(AttemptResult::RolledBack { image, superseded: true }), _) => Outcome::Superseded(*image),
         (Ok(AttemptResult::Skipped(reason)), _) => Outcome::Skipped(reason),
+        (Ok(AttemptResult::Expanded(targets)), _) => Outcome::Expanded(targets),
         (Err(_), StopReason::LeaseLost) => return None,
         (Err(_), StopReason::CancelRequested) => Outcome::Cancelled,
         (Err(_), StopReason::WorkerEnds) => Outcome::GivenBack,

@@ -7,12 +7,14 @@ use super::build_request::{Limits, RequestBuilder};
 use super::context::{Deadline, TaskContext};
 use super::settings::Settings;
 use super::source::{Place, fetch};
-use super::{disk, explain, image, rights, rules_fetch};
+use super::target::Linked;
+use super::{bake, disk, explain, image, rights, rules_fetch};
 use crate::event::{Event, Observer};
+use crate::git::CommitTree;
 use crate::trace::Trace;
 use crate::{Error, Platforms, Services, Unordered};
 use database::{
-    Answer, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, ImageContents, ImageDifference,
+    Answer, BakeFile, BuildId, BuildRequest, DryRun, DryRunStep, Explained, FoundRules, ImageContents, ImageDifference,
     NewRulesFetch, Reason, RulesFetchResult, WorkerQuery, WorkerQueryClaim,
 };
 use runtime::CancellationToken;
@@ -97,7 +99,7 @@ fn look(
     foreseen: &mut DryRun,
 ) -> Result<(), Error> {
     let services = &rights::services(services, settings, request);
-    let (expired, trace) = (Expiry::after(services, claim.patience), Trace::default());
+    let expired = Expiry::after(services, claim.patience);
     let cancel = &expired.cancel;
     let place = Place::of(request);
     let (_mirror, tree) = fetch(TaskContext { services, settings }, &place, Deadline { cancel, limit: claim.patience })
@@ -105,21 +107,56 @@ fn look(
     foreseen.commit = Some(tree.id().to_owned());
     super::source::warn(&tree, request, warnings);
     let request = BuildRequest { spec: request.spec.with_commit(tree.id()), ..request.clone() };
-    let limits = Limits::of(settings, &request.spec);
-    let attempt = format!("query-{}", claim.id);
-    let (request, trace) = (&request, &trace);
-    let builder = RequestBuilder { services, settings, request, limits, cancel, attempt: &attempt, trace };
-    let request = builder.request(&tree, None, &BTreeMap::new(), Box::new(Unordered))?;
-    let steps = Platforms::new(&request, services, warnings)?.dry_run(services)?;
-    let step = |(step, fate): (crate::event::StepSummary, _)| DryRunStep {
-        number: step.number as i64,
-        stage: step.stage,
-        instruction: step.instruction,
-        line: step.line as i64,
-        fate,
+    let looking = Looking { services, settings, request: &request, claim, tree: &tree, cancel };
+    foreseen.steps = match &request.spec.options.bake {
+        Some(file) => steps_of_targets(&looking, file, warnings)?,
+        None => looking.steps(warnings)?,
     };
-    foreseen.steps = steps.into_iter().map(step).collect();
     Ok(())
+}
+
+/// Returns the steps of all targets of a group, with the target before the stage.
+fn steps_of_targets(looking: &Looking<'_>, file: &BakeFile, warnings: &Warnings) -> Result<Vec<DryRunStep>, Error> {
+    let mut steps = Vec::new();
+    for target in bake::find(looking.tree, looking.request, file)?.targets {
+        let request = BuildRequest { spec: target.spec, ..looking.request.clone() };
+        for step in (Looking { request: &request, ..*looking }).steps(warnings)? {
+            let (stage, number) = (format!("{}: {}", target.name, step.stage), steps.len() as i64 + 1);
+            steps.push(DryRunStep { stage, number, ..step });
+        }
+    }
+    Ok(steps)
+}
+
+/// A commit whose build is looked at.
+struct Looking<'a> {
+    services: &'a Services,
+    settings: &'a Settings,
+    request: &'a BuildRequest,
+    claim: &'a WorkerQueryClaim,
+    tree: &'a CommitTree,
+    cancel: &'a CancellationToken,
+}
+
+impl Looking<'_> {
+    fn steps(&self, warnings: &Warnings) -> Result<Vec<DryRunStep>, Error> {
+        let Looking { services, settings, request, claim, tree, cancel } = *self;
+        let trace = Trace::default();
+        let limits = Limits::of(settings, &request.spec);
+        let attempt = format!("query-{}", claim.id);
+        let (trace, linked) = (&trace, &Linked::default());
+        let builder = RequestBuilder { services, settings, request, limits, cancel, attempt: &attempt, trace, linked };
+        let request = builder.request(tree, None, &BTreeMap::new(), Box::new(Unordered))?;
+        let steps = Platforms::new(&request, services, warnings)?.dry_run(services)?;
+        let step = |(step, fate): (crate::event::StepSummary, _)| DryRunStep {
+            number: step.number as i64,
+            stage: step.stage,
+            instruction: step.instruction,
+            line: step.line as i64,
+            fate,
+        };
+        Ok(steps.into_iter().map(step).collect())
+    }
 }
 
 /// Cancels the work on a query when its deadline has passed.

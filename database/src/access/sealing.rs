@@ -6,6 +6,7 @@
 
 use crate::access::secret_key::{Place, SecretKey};
 use crate::error::Error;
+use crate::model::bake::TargetContext;
 use crate::model::build_request::BuildSpec;
 use crate::model::json::{json, to_json};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,25 +55,43 @@ pub(crate) fn open_document(repository: &str, stored: String) -> String {
 
 /// Returns what is to be built as it is stored.
 pub(crate) fn seal_spec(key: Option<&Arc<SecretKey>>, repository: &str, spec: &BuildSpec) -> Result<String, Error> {
-    let Some(key) = key.filter(|_| !spec.build_args.is_empty()) else { return to_json(spec) };
+    let Some(key) = key else { return to_json(spec) };
     let mut sealed = spec.clone();
-    for (name, value) in &mut sealed.build_args {
+    for_each_argument(&mut sealed, &mut |name, value| {
         *value = seal(key, &Place { repository, name: &argument(name) }, value)?;
-    }
+        Ok(())
+    })?;
     to_json(&sealed)
 }
 
 /// Reads what is to be built. A value that no key opens stays as it is: [`BuildSpec::is_sealed`].
 pub(crate) fn open_spec(repository: &str, stored: &str) -> Result<BuildSpec, Error> {
     let mut spec: BuildSpec = json(stored)?;
-    for (name, value) in &mut spec.build_args {
+    for_each_argument(&mut spec, &mut |name, value| {
         if value.starts_with(MARK)
             && let Some(opened) = open(&Place { repository, name: &argument(name) }, value)
         {
             *value = opened;
         }
-    }
+        Ok(())
+    })?;
     Ok(spec)
+}
+
+/// Changes the values of build arguments, those of targets included that are contexts.
+fn for_each_argument(
+    spec: &mut BuildSpec,
+    change: &mut impl FnMut(&str, &mut String) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for (name, value) in &mut spec.build_args {
+        change(name, value)?;
+    }
+    for context in spec.options.baked.iter_mut().flat_map(|baked| baked.contexts.values_mut()) {
+        if let TargetContext::Target(target) = context {
+            for_each_argument(target, change)?;
+        }
+    }
+    Ok(())
 }
 
 fn argument(name: &str) -> String {
@@ -82,8 +101,13 @@ fn argument(name: &str) -> String {
 impl BuildSpec {
     /// Tells whether it holds a value that could not be opened: the key is another one than it was sealed with.
     pub fn is_sealed(&self) -> bool {
-        self.build_args.values().any(|value| {
+        let is_sealed = |value: &String| {
             value.strip_prefix(MARK).is_some_and(|digits| digits.len() > 56 && hex::decode(digits).is_ok())
-        })
+        };
+        let contexts = self.options.baked.iter().flat_map(|baked| baked.contexts.values());
+        self.build_args.values().any(is_sealed)
+            || contexts
+                .into_iter()
+                .any(|context| matches!(context, TargetContext::Target(target) if target.is_sealed()))
     }
 }

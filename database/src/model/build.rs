@@ -103,6 +103,7 @@ impl NewBuild {
             ("push_id", self.push.into()),
             ("repository", (&request.repository).into()),
             ("rule", (&request.rule).into()),
+            ("group_id", request.group().map(|group| group.as_str().to_owned()).into()),
             ("commit_message", (&request.commit_message).into()),
             ("trigger_kind", request.trigger.kind().into()),
             ("trigger_json", to_json(&request.trigger)?.into()),

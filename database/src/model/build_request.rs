@@ -1,5 +1,7 @@
 //! Requests for builds: what is to be built, from what, and how. Plain data, no SQL.
 
+use crate::model::bake::{BakeFile, TargetSettings};
+use crate::model::build_id::BuildId;
 use crate::model::pushed_image::PushedImage;
 use crate::model::ref_name::RefName;
 use crate::model::trigger::Trigger;
@@ -91,6 +93,12 @@ pub struct BuildOptions {
     /// The earlier image that its tags go back to: then nothing is built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Box<PushedImage>>,
+    /// The file whose targets are built, each by a build of its own: this one is their group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Box<BakeFile>>,
+    /// The part of a target that only a bake file can say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baked: Option<Box<TargetSettings>>,
 }
 
 /// A pull request whose commit is built, and the future of its image.
@@ -137,6 +145,8 @@ impl Default for BuildOptions {
             lfs: true,
             pull: None,
             image: None,
+            bake: None,
+            baked: None,
         }
     }
 }
@@ -194,9 +204,22 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
-    /// Tells whether a new build waits for approval. A repetition does not: whoever may ask for it may approve it.
+    /// Tells whether a new build waits for approval. A repetition does not: whoever may ask for it may approve it;
+    /// nor does a target, whose group was approved.
     pub(crate) fn awaits_approval(&self) -> bool {
-        self.spec.options.needs_approval && !matches!(self.trigger, Trigger::Retry { .. })
+        let is_approved = matches!(self.trigger, Trigger::Retry { .. }) || self.group().is_some();
+        self.spec.options.needs_approval && !is_approved
+    }
+
+    /// Returns the build of the rule, if this is the build of one of its targets.
+    pub fn group(&self) -> Option<&BuildId> {
+        self.spec.options.baked.as_ref()?.group.as_ref()
+    }
+
+    /// Returns the name of the rule, without that of the target.
+    pub fn rule_alone(&self) -> &str {
+        let target = self.spec.options.baked.as_ref().map(|baked| format!("/{}", baked.target));
+        target.and_then(|target| self.rule.strip_suffix(&target)).unwrap_or(&self.rule)
     }
 
     /// Returns the concurrency group of a new build. Builds that wait for approval have one of their own, so that a claim

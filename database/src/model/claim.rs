@@ -1,5 +1,6 @@
 //! Attempts at a build: the lease that one has, and how it ends. Plain data, no SQL.
 
+use crate::model::bake::BakedTarget;
 use crate::model::build::{Build, Reason};
 use crate::model::build_id::BuildId;
 use crate::model::pushed_image::PushedImage;
@@ -30,6 +31,8 @@ pub enum Outcome {
     Failed(Reason),
     /// The service or an upstream is to blame; goes back to the queue unless this was the last attempt.
     Retry(Reason),
+    /// Its targets are known: each becomes a build of its own, and this one ends with them.
+    Expanded(Vec<BakedTarget>),
     /// It was cancelled.
     Cancelled,
     /// It took longer than it may.

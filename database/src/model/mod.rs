@@ -1,5 +1,6 @@
 //! Plain data for the rest of slipway: builds, requests, triggers, deliveries, and how builds are read from their rows.
 
+pub(crate) mod bake;
 pub(crate) mod build;
 pub(crate) mod build_id;
 pub(crate) mod build_request;

@@ -34,12 +34,20 @@ impl Build {
     /// Returns the tags for people, with the commit as soon as it is known: another attempt may still find another one.
     pub fn shown_tags(&self) -> Vec<String> {
         let spec = &self.request.spec;
-        let known = self.commit.as_ref().map_or_else(|| spec.tags.clone(), |commit| spec.with_commit(commit).tags);
-        known.iter().map(|tag| shown(tag)).collect()
+        match &self.commit {
+            Some(commit) => spec.with_commit(commit).shown_tags(),
+            None => spec.shown_tags(),
+        }
     }
 }
 
 impl BuildSpec {
+    /// Returns the tags for people. A group has none: its targets have them.
+    pub fn shown_tags(&self) -> Vec<String> {
+        let own = self.tags.iter().filter(|_| self.options.bake.is_none());
+        own.map(|tag| shown(tag)).collect()
+    }
+
     /// Tells whether the build's number is to be filled in.
     pub fn names_number(&self) -> bool {
         let texts = self.tags.iter().chain(self.build_args.values()).chain(self.options.labels.values());

@@ -10,6 +10,7 @@ use crate::model::ref_name::RefName;
 use crate::model::rules_fetch::NewRulesFetch;
 use crate::outbox::{commit_status, pull_comment};
 use crate::queue::finish::cancelled;
+use crate::queue::group;
 use crate::sql::statement::sql;
 use crate::sql::states::{CANCELLED, FETCH_ANSWERED, FETCH_CLAIMED, FETCH_EXPANDED, FETCH_OPEN, QUEUED, SUPERSEDED};
 use crate::sql::transaction::Transaction;
@@ -80,8 +81,18 @@ pub(crate) async fn close(transaction: &mut Transaction, of: RefName<'_>) -> Res
     Ok(())
 }
 
-/// Ends a queued build, or asks the worker of a running one to end it.
+/// Ends a queued build, or asks the worker of a running one to end it; with a group its targets end.
 pub(crate) async fn cancel_one(transaction: &mut Transaction, id: &BuildId) -> Result<Cancel, Error> {
+    let cancelled = cancel_alone(transaction, id).await?;
+    if cancelled == Cancel::Requested {
+        for target in group::open_targets(transaction, id).await? {
+            cancel_alone(transaction, &target).await?;
+        }
+    }
+    Ok(cancelled)
+}
+
+async fn cancel_alone(transaction: &mut Transaction, id: &BuildId) -> Result<Cancel, Error> {
     let doing = "cancelling a build";
     let row = sql(doing, "SELECT state FROM builds WHERE id = $1 /*+FOR UPDATE*/")
         .bind(id.as_str())

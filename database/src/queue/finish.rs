@@ -11,6 +11,7 @@ use crate::model::json::to_json;
 use crate::model::pushed_image::PushedImage;
 use crate::outbox::{commit_status, pull_comment};
 use crate::queue::claim::FENCE;
+use crate::queue::group;
 use crate::sql::clock::millis;
 use crate::sql::columns::build_id;
 use crate::sql::statement::sql;
@@ -20,6 +21,8 @@ struct End {
     state: BuildState,
     reason: Option<Reason>,
     image: Option<PushedImage>,
+    /// Sealed, if there are any.
+    targets: Option<String>,
 }
 
 impl Database {
@@ -31,10 +34,11 @@ impl Database {
         let now = transaction.now_ms;
         let forgiven = i64::from(matches!(outcome, Outcome::GivenBack));
         let tries = attempt - forgiven_of(&mut transaction, build).await?;
-        let end = self.end(outcome, tries);
+        let repository = &claim.build.request.repository;
+        let end = self.end(outcome, tries, repository)?;
         let text = format!(
             "UPDATE builds SET state = $3, reason_json = $4, image_json = $5, finished_ms = $6, worker = NULL, \
-             lease_until_ms = NULL, not_before_ms = $7, forgiven = forgiven + $8, version = version + 1 WHERE {FENCE}"
+             lease_until_ms = NULL, not_before_ms = $7, forgiven = forgiven + $8, targets_json = $9, version = version + 1 WHERE {FENCE}"
         );
         let written = sql(doing, text)
             .bind(build.as_str())
@@ -45,6 +49,7 @@ impl Database {
             .bind(end.state.has_ended().then_some(now))
             .bind(if forgiven > 0 { now } else { now + backoff_ms(build, tries) })
             .bind(forgiven)
+            .bind(end.targets.clone())
             .run(transaction.on())
             .await?;
         if written == 0 {
@@ -59,10 +64,15 @@ impl Database {
         Ok(end.state)
     }
 
-    fn end(&self, outcome: Outcome, tries: i64) -> End {
+    fn end(&self, outcome: Outcome, tries: i64, repository: &str) -> Result<End, Error> {
         // Errors of git servers and registries repeat URLs, and whoever may see the build sees the reason.
         let shown = |reason: Reason| Reason { message: redact(&reason.message).into_owned(), ..reason };
+        let targets = match &outcome {
+            Outcome::Expanded(targets) => Some(group::sealed(self.key.as_ref(), repository, targets)?),
+            _ => None,
+        };
         let (state, reason, image) = match outcome {
+            Outcome::Expanded(_) => (BuildState::Building, None, None),
             Outcome::Succeeded(image) => (BuildState::Succeeded, None, Some(image)),
             Outcome::Superseded(image) => (BuildState::Superseded, None, Some(image)),
             Outcome::Failed(reason) => (BuildState::Failed, Some(shown(reason)), None),
@@ -73,7 +83,7 @@ impl Database {
             Outcome::Retry(reason) if tries < self.settings.attempts => (BuildState::Queued, Some(shown(reason)), None),
             Outcome::Retry(reason) => (BuildState::Errored, Some(shown(reason)), None),
         };
-        End { state, reason, image }
+        Ok(End { state, reason, image, targets })
     }
 
     /// Takes builds back whose worker has not been heard of for too long.
@@ -159,6 +169,9 @@ async fn forgiven_of(transaction: &mut Transaction, id: &BuildId) -> Result<i64,
 impl End {
     fn description(&self) -> String {
         let first_line = |reason: &Reason| reason.message.lines().next().unwrap_or_default().to_owned();
+        if self.targets.is_some() {
+            return "waiting for its targets".to_owned();
+        }
         let reason = self.reason.as_ref().map(first_line);
         reason.or_else(|| self.image.as_ref().map(|image| image.digest.clone())).unwrap_or_default()
     }

@@ -6,6 +6,7 @@ pub(crate) mod claim;
 pub(crate) mod enqueue;
 pub(crate) mod finish;
 pub(crate) mod forecast;
+pub(crate) mod group;
 pub(crate) mod overview;
 pub(crate) mod progress;
 pub(crate) mod retry;

@@ -6,7 +6,7 @@ use crate::sql::statement::{On, sql};
 use crate::sql::transaction::{Alone, Transaction};
 
 /// The migrations, oldest first; their position is their version, from 1.
-pub(crate) const MIGRATIONS: [&str; 25] = [
+pub(crate) const MIGRATIONS: [&str; 26] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_questions.sql"),
     include_str!("../../migrations/0003_reconcile.sql"),
@@ -32,6 +32,7 @@ pub(crate) const MIGRATIONS: [&str; 25] = [
     include_str!("../../migrations/0023_pull_requests.sql"),
     include_str!("../../migrations/0024_worker_info.sql"),
     include_str!("../../migrations/0025_words_of_the_field.sql"),
+    include_str!("../../migrations/0026_groups.sql"),
 ];
 
 /// The version that this program works with.

@@ -9,6 +9,7 @@ use std::fmt;
 
 pub(crate) const QUEUED: Quoted = Quoted(BuildState::Queued.as_str());
 pub(crate) const PREPARING: Quoted = Quoted(BuildState::Preparing.as_str());
+pub(crate) const BUILDING: Quoted = Quoted(BuildState::Building.as_str());
 pub(crate) const SUCCEEDED: Quoted = Quoted(BuildState::Succeeded.as_str());
 pub(crate) const FAILED: Quoted = Quoted(BuildState::Failed.as_str());
 pub(crate) const CANCELLED: Quoted = Quoted(BuildState::Cancelled.as_str());

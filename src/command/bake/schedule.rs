@@ -1,5 +1,4 @@
-//! Builds targets side by side: each when those are there that it needs, and no two of one Dockerfile at once, so that the
-//! stages that they share are executed once.
+//! Builds targets side by side: each when those are there that it needs. A layer that several need is made by one of them.
 
 use super::targets::Planned;
 use crate::command::build::session::{Session, Stopped, Work};
@@ -29,7 +28,6 @@ pub(crate) struct Bakery {
 #[derive(Default)]
 struct State {
     begun: BTreeSet<String>,
-    busy: BTreeSet<String>,
     images: BTreeMap<String, Descriptor>,
     built: Vec<(String, Built, Vec<Reference>)>,
     failure: Option<Failure>,
@@ -75,7 +73,6 @@ impl Bakery {
                 continue;
             };
             locked.begun.insert(next.name.clone());
-            locked.busy.insert(next.source.clone());
             let needed =
                 next.needs.iter().filter_map(|(name, needed)| Some((name.clone(), locked.images.get(needed)?.clone())));
             let linked = needed.collect();
@@ -83,7 +80,6 @@ impl Bakery {
             let is_needed = planned.iter().any(|other| other.needs.iter().any(|(_, needed)| *needed == next.name));
             let result = self.one(next, linked, is_needed);
             locked = state.lock().unwrap_or_else(PoisonError::into_inner);
-            locked.busy.remove(&next.source);
             match result {
                 Ok((built, names, image)) => {
                     locked.images.extend(image.map(|image| (next.name.clone(), image)));
@@ -135,7 +131,7 @@ impl Bakery {
 impl State {
     /// Tells whether a target can be built now.
     fn is_ready(&self, planned: &Planned) -> bool {
-        let is_free = !self.begun.contains(&planned.name) && !self.busy.contains(&planned.source);
-        is_free && planned.needs.iter().all(|(_, needed)| self.images.contains_key(needed))
+        let is_open = !self.begun.contains(&planned.name);
+        is_open && planned.needs.iter().all(|(_, needed)| self.images.contains_key(needed))
     }
 }

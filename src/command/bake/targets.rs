@@ -14,8 +14,6 @@ pub(crate) struct Planned {
     pub arguments: build::Arguments,
     /// Names of contexts, and the targets that they are.
     pub needs: Vec<(String, String)>,
-    /// Targets that share it have their stages in common, and are built one after the other.
-    pub source: String,
     /// Whether it answers a question and is not built.
     pub asks: bool,
 }
@@ -55,10 +53,8 @@ fn one(name: &str, target: &Target, registries: &[String]) -> Result<Planned, St
     })?;
     let mut arguments = parsed.arguments;
     arguments.dockerfile_text.clone_from(&target.dockerfile_inline);
-    let text = target.dockerfile_inline.clone().or_else(|| target.dockerfile.clone()).unwrap_or_default();
-    let source = format!("{}\n{text}", target.context.as_deref().unwrap_or_default());
     let asks = target.call.as_deref().is_some_and(|call| !matches!(call, "" | "build"));
-    Ok(Planned { name: name.to_owned(), arguments, needs: flags.needs, source, asks })
+    Ok(Planned { name: name.to_owned(), arguments, needs: flags.needs, asks })
 }
 
 /// Puts targets behind those that they need; circles were refused when they were resolved.

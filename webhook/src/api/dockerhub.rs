@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use database::{Trigger, marks};
+use database::Trigger;
 use serde::Deserialize;
 use std::time::Instant;
 
@@ -57,7 +57,7 @@ pub(crate) async fn trigger(
     let builds = requested.builds.iter().map(|build| HubBuildView {
         rule: build.rule.clone(),
         git_ref: build.spec.git_ref.clone(),
-        tags: build.spec.tags.iter().map(|tag| marks::shown(tag)).collect(),
+        tags: build.spec.shown_tags(),
     });
     let queued =
         HubTriggerView { state: "Queued".to_owned(), builds: builds.collect(), explain: requested.explain.clone() };

@@ -65,7 +65,7 @@ async fn look_and_rebuild(
 /// Tells whether the rule of a build still builds pushes.
 pub(super) fn is_wanted(entry: &Entry, build: &Build) -> bool {
     let repository = &entry.repository;
-    let rule = repository.rules.iter().find(|rule| rule.name == build.request.rule);
+    let rule = repository.rules.iter().find(|rule| rule.name == build.request.rule_alone());
     repository.own_rules.is_some() || rule.is_some_and(|rule| rule.autobuild)
 }
 

@@ -59,6 +59,10 @@ async fn rebuild(
     changed: &BTreeMap<String, Option<i64>>,
 ) -> Result<(), database::Error> {
     for build in database.newest_builds(&entry.document.name).await?.iter().filter(|build| is_wanted(entry, build)) {
+        // With its group each target is repeated.
+        if build.request.group().is_some() {
+            continue;
+        }
         let is_newer = |link: &&String| changed.get(*link).copied().flatten().is_some_and(|at| at > build.created_ms);
         let repositories: Vec<String> = entry.repository.links.iter().filter(is_newer).cloned().collect();
         if repositories.is_empty() {

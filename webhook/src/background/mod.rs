@@ -2,6 +2,7 @@
 
 pub(crate) mod base_images;
 pub(crate) mod commit_statuses;
+pub(crate) mod groups;
 pub(crate) mod links;
 pub(crate) mod markdown;
 pub(crate) mod missed_pushes;

@@ -12,7 +12,7 @@ use crate::view::delivery::{DeliveryAnswer, DuplicateView, IgnoredView, PongView
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use database::{Accepted, BuildId, BuildRequest, NewDelivery, RefMove, Trigger, marks};
+use database::{Accepted, BuildId, BuildRequest, NewDelivery, RefMove, Trigger};
 use std::sync::atomic::Ordering;
 
 /// A verified delivery, about to be stored.
@@ -223,7 +223,7 @@ impl Outcome {
                 rule: build.map(|build| build.rule.clone()),
                 status_url: format!("{public_url}/v1/builds/{}", id.as_str()),
                 warnings: build.map(|build| build.spec.options.warnings.clone()),
-                tags: build.map(|build| build.spec.tags.iter().map(|tag| marks::shown(tag)).collect()),
+                tags: build.map(|build| build.spec.shown_tags()),
                 repo: self.repository.clone(),
             }
         };

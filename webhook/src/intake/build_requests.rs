@@ -3,7 +3,7 @@
 use crate::configuration::settings::Repository;
 use crate::intake::pull_requests;
 use crate::rules::{Matched, Pushed, Rule, legal};
-use database::{BuildRequest, BuildSpec, PathFilter, PullRequest, Trigger};
+use database::{BakeFile, BuildRequest, BuildSpec, PathFilter, PullRequest, Trigger};
 
 /// Longest first line of a message that is kept.
 const MAX_MESSAGE: usize = 200;
@@ -91,6 +91,9 @@ impl<'r> Rules<'r> {
         }
         own.extend(self.repository.may_read.iter().chain(&self.repository.shadow_of).cloned());
         options.images = Some(own);
+        options.bake = rule.bake.as_ref().map(|targets| {
+            Box::new(BakeFile { targets: targets.clone(), images: pushed_images(self.repository, image) })
+        });
         (options.hub_hooks, options.hub_tests) = (self.repository.hub_hooks, self.repository.hub_hooks);
         if asked.by_hand() {
             // A build that was asked for is built even if its paths did not change.
@@ -130,6 +133,10 @@ impl<'r> Rules<'r> {
         let options = &request.spec.options;
         // An image of strangers is pushed only if somebody approves its build.
         let may_push = options.trusted || options.needs_approval;
+        if options.bake.is_some() && pull.is_fork {
+            // The file of strangers would say which images get it.
+            return;
+        }
         let Some(pull_image) = options.pull.as_ref().filter(|pull| pull.tag_days.is_some() && may_push) else {
             return;
         };
@@ -151,6 +158,21 @@ impl<'r> Rules<'r> {
 pub(crate) fn own_images(repository: &Repository) -> Vec<String> {
     let mut images: Vec<String> = repository.images().into_iter().map(str::to_owned).collect();
     images.insert(1, format!("{}/**", repository.image));
+    images
+}
+
+/// Returns the patterns of the images that the targets of a rule's file may be pushed to: `image` is that of the rule, which
+/// somebody with the right to it named.
+fn pushed_images(repository: &Repository, image: &str) -> Vec<String> {
+    let mut images = vec![repository.image.clone(), format!("{}/**", repository.image)];
+    if image != repository.image {
+        images.push(image.to_owned());
+    }
+    match &repository.own_rules {
+        Some(own) => images.extend(own.images.iter().cloned()),
+        None if image != repository.image => images.push(format!("{image}/**")),
+        None => {}
+    }
     images
 }
 

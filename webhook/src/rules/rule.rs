@@ -20,7 +20,9 @@ pub(crate) struct Rule {
     tags: Vec<Template>,
     /// Where its images go, without a tag; `None` for the image of the repository.
     pub image: Option<String>,
-    /// Path of the Dockerfile from the root of the repository.
+    /// Targets of the file in place of a Dockerfile, if there is one that names several images.
+    pub bake: Option<Vec<String>>,
+    /// Path of the Dockerfile, or of that file, from the root of the repository.
     pub dockerfile: String,
     /// Path of the context from the root of the repository; empty for the root.
     pub context: String,
@@ -78,6 +80,7 @@ impl Rule {
             expression,
             tags: templates,
             image: None,
+            bake: None,
             dockerfile: "Dockerfile".to_owned(),
             context: String::new(),
             target: None,

@@ -5,7 +5,7 @@ use super::text::word;
 use super::time::moment;
 use super::trigger::TriggerView;
 use crate::configuration::Settings;
-use database::{BaseImage, Build, BuildState, Database, PathPiece, Reason, Refusal, Step};
+use database::{BaseImage, Build, BuildState, Database, GroupTarget, PathPiece, Reason, Refusal, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct BuildView {
     pub repo: String,
     /// Name of the rule.
     pub rule: String,
+    /// Id of the build of the rule, if this is one of the targets that its bake file or compose file names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Full name of the ref.
     #[serde(rename = "ref")]
     pub git_ref: String,
@@ -164,6 +167,20 @@ pub struct BuildDetails {
     /// Its place in the queue, while it is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueuePlaceView>,
+    /// The builds of its targets, if its rule has a bake file or a compose file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Vec<TargetView>>,
+}
+
+/// A target of a bake file or compose file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetView {
+    /// Its name.
+    pub target: String,
+    /// Id of its build.
+    pub build: String,
+    /// The state of its build.
+    pub state: String,
 }
 
 /// A step of a build.
@@ -247,6 +264,7 @@ impl BuildView {
             number: build.number,
             repo: request.repository.clone(),
             rule: request.rule.clone(),
+            group: request.group().map(|group| group.as_str().to_owned()),
             git_ref: request.spec.git_ref.clone(),
             commit: build.commit.clone(),
             commit_message: request.commit_message.clone(),
@@ -310,6 +328,10 @@ impl BuildDetails {
         settings: &Settings,
         build: &Build,
     ) -> Result<BuildDetails, database::Error> {
+        let targets = match build.request.spec.options.bake {
+            Some(_) => Some(database.group_targets(&build.id).await?.iter().map(TargetView::from).collect()),
+            None => None,
+        };
         let queue = database.queue_place(&build.id).await?.map(|place| QueuePlaceView::new(&place));
         Ok(BuildDetails {
             build: BuildView::new(build, settings),
@@ -319,7 +341,18 @@ impl BuildDetails {
             status_problem: database.refusal(&build.id).await?.as_ref().map(StatusProblem::from),
             eta_seconds: queue.as_ref().map(|place| place.eta_seconds),
             queue,
+            targets,
         })
+    }
+}
+
+impl From<&GroupTarget> for TargetView {
+    fn from(target: &GroupTarget) -> TargetView {
+        TargetView {
+            target: target.name().to_owned(),
+            build: target.id.as_str().to_owned(),
+            state: target.state.as_str().to_owned(),
+        }
     }
 }
 

@@ -26,6 +26,10 @@ impl TriggerRequest {
         self.place(build)?;
         let spec = &mut build.spec;
         if !self.tags.is_empty() {
+            if spec.options.bake.is_some() {
+                let detail = format!("tags: those of the rule `{}` stand in `{}`", build.rule, spec.dockerfile);
+                return Err(Problem::new(Code::InvalidTag, detail));
+            }
             let rule = repository.rules.iter().find(|rule| rule.name == build.rule);
             let image = rule.map_or(repository.image.as_str(), |rule| repository.image_of(rule));
             spec.tags.clear();
@@ -85,7 +89,11 @@ impl TriggerRequest {
             }
         }
         if let Some(target) = &self.target {
-            spec.target = Some(checked_target(target)?);
+            let target = checked_target(target)?;
+            match &mut spec.options.bake {
+                Some(file) => file.targets = vec![target],
+                None => spec.target = Some(target),
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::intake::build_requests::Requested;
 use crate::view::build::ReasonView;
 use crate::view::text::{shown_values, word};
 use crate::view::trigger::{PlanView, PlannedBuild, PlannedStep};
-use database::{BuildRequest, DryRun, DryRunStep, StepForecast, WORKER_QUERY_TIMEOUT, marks};
+use database::{BuildRequest, DryRun, DryRunStep, StepForecast, WORKER_QUERY_TIMEOUT};
 
 /// Shows what would be built.
 pub(crate) async fn plan(service: &Service, requested: &Requested) -> Result<axum::Json<PlanView>, Problem> {
@@ -31,7 +31,7 @@ fn planned(build: &BuildRequest, foreseen: Option<DryRun>) -> PlannedBuild {
     let options = &spec.options;
     let mut planned = PlannedBuild {
         rule: build.rule.clone(),
-        tags: spec.tags.iter().map(|tag| marks::shown(tag)).collect(),
+        tags: spec.shown_tags(),
         build_args: shown_values(&spec.build_args),
         labels: shown_values(&options.labels),
         platforms: options.platforms.clone(),

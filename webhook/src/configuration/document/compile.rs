@@ -115,6 +115,7 @@ pub(crate) fn rules(documents: &[RuleDocument], defaults: &RuleDefaults) -> Resu
         }
         rules.push(rule);
     }
+    check_names_of_targets(&rules)?;
     if rules.is_empty() {
         rules = Rule::defaults();
         rules.iter_mut().for_each(|rule| {
@@ -124,6 +125,20 @@ pub(crate) fn rules(documents: &[RuleDocument], defaults: &RuleDefaults) -> Resu
         });
     }
     Ok(rules)
+}
+
+/// Refuses a rule whose name may become that of a target: `RULE/TARGET`.
+fn check_names_of_targets(rules: &[Rule]) -> Result<(), String> {
+    for group in rules.iter().filter(|rule| rule.bake.is_some()) {
+        let begin = format!("{}/", group.name);
+        if let Some(rule) = rules.iter().find(|rule| rule.name.starts_with(&begin)) {
+            return Err(format!(
+                "the rule `{}` has a name that targets of the rule `{}` have: give it another `name`",
+                rule.name, group.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl RuleDocument {
@@ -138,7 +153,13 @@ impl RuleDocument {
         let mut rule = Rule::new(&name, source.0, source.1, &self.tags)?;
         self.image.iter().try_for_each(|image| check_image(image))?;
         rule.image.clone_from(&self.image);
-        rule.place(self.dockerfile.as_deref(), self.context.as_deref())?;
+        match self.bake_file()? {
+            Some(file) => {
+                rule.place(Some(file), Some(self.context.as_deref().filter(|text| !text.is_empty()).unwrap_or("/")))?;
+                rule.bake = Some(self.targets.clone());
+            }
+            None => rule.place(self.dockerfile.as_deref(), self.context.as_deref())?,
+        }
         rule.target = self.target.clone().map(|target| check_name("target", &target).map(|()| target)).transpose()?;
         check_values("env", &self.env)?;
         check_values("build_args", &self.build_args)?;
@@ -162,6 +183,37 @@ impl RuleDocument {
         }
         self.set_options(&mut rule, defaults)?;
         Ok(rule)
+    }
+
+    /// Returns the file whose targets the rule builds, if it names one.
+    fn bake_file(&self) -> Result<Option<&str>, String> {
+        let (key, file, endings) = match (&self.bake, &self.compose) {
+            (None, None) if self.targets.is_empty() => return Ok(None),
+            (None, None) => return Err("`targets` are those of a file: name it with `bake` or `compose`".to_owned()),
+            (Some(_), Some(_)) => {
+                return Err("a rule has either `bake` or `compose`: two rules build two files".to_owned());
+            }
+            (Some(file), None) => ("bake", file, [".hcl", ".json"]),
+            (None, Some(file)) => ("compose", file, [".yaml", ".yml"]),
+        };
+        if !endings.iter().any(|ending| file.to_ascii_lowercase().ends_with(ending)) {
+            return Err(format!(
+                "{key}: `{file}`: a file that ends in `{}` or `{}` is expected",
+                endings[0], endings[1]
+            ));
+        }
+        for (other, is_given) in [("dockerfile", self.dockerfile.is_some()), ("target", self.target.is_some())] {
+            if is_given {
+                return Err(format!("`{other}` and `{key}` exclude each other: `{file}` says what is built"));
+            }
+        }
+        for target in &self.targets {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*?[]".contains(&byte);
+            if target.is_empty() || target.len() > 200 || !target.bytes().all(is_name) {
+                return Err(format!("targets: {target:?} is not the name of a target or group, or a pattern of names"));
+            }
+        }
+        Ok(Some(file))
     }
 
     fn set_options(&self, rule: &mut Rule, defaults: &RuleDefaults) -> Result<(), String> {

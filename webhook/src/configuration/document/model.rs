@@ -126,6 +126,15 @@ pub struct RuleDocument {
     /// Templates of the image's tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// A bake file in HCL or JSON: each of its targets is an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake: Option<String>,
+    /// A compose file: each of its services with `build` is an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compose: Option<String>,
+    /// Targets, groups or patterns of that file: `default`, where this is not said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The Dockerfile, from the context or, without one, from the root of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
