@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod absent;
+mod alone;
 mod check;
 mod contents;
 mod deleted;
@@ -23,6 +24,7 @@ mod store;
 mod tags;
 mod writer;
 
+pub use alone::Alone;
 pub use check::{Collected, Report};
 pub use contents::Part;
 pub use deleted::DeletedTag;

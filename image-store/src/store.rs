@@ -1,5 +1,6 @@
 //! The store: blobs by digest and layer indexes, with leases on what is in use.
 
+use crate::alone::WORK;
 use crate::error::Error;
 use crate::files::{is_older, read_if_there, sync_directory};
 use crate::key::Key;
@@ -26,7 +27,7 @@ pub struct Store {
 impl Store {
     /// Opens the store in `root`, which is created if it is missing, readable by its owner only.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        for part in ["blobs/sha256", "blobs/sha512", "indexes", "tags", "kept", "tmp", LEASES, "quarantine"] {
+        for part in ["blobs/sha256", "blobs/sha512", "indexes", "tags", "kept", "tmp", LEASES, WORK, "quarantine"] {
             let path = root.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::file("creating", &path))?;
         }

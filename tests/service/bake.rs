@@ -2,6 +2,7 @@
 
 use crate::service::api::{ADMIN, ask};
 use crate::service::commit_statuses::{Told, told_site};
+use crate::service::pull_requests;
 use crate::support::raw_http::push;
 use crate::support::{Site, curl, wait_for};
 use serde_json::{Value, json};
@@ -88,7 +89,7 @@ fn told(told: &Told, commit: &str, all: usize) -> BTreeMap<String, String> {
 
 #[test]
 fn one_push_becomes_the_image_of_each_target() {
-    let (statuses, _tokio, site) = told_site(ADMIN);
+    let (statuses, _tokio, site) = told_site("workers = 3", ADMIN);
     add(&site, json!({ "rules": [rule(&site, json!({}))] }));
     let commit = site.commit(&[("Dockerfile", DOCKERFILE), ("docker-bake.hcl", BAKE), ("one", "1"), ("two", "1")]);
     let group = site.succeeded(&deliver(&site, &commit));
@@ -127,4 +128,199 @@ fn one_push_becomes_the_image_of_each_target() {
     let states = told(&statuses, &commit, 3);
     let states: Vec<&str> = states.values().map(String::as_str).collect();
     assert_eq!(states, ["failure", "success", "failure"]);
+}
+
+#[test]
+fn bad_files_fail_their_rule_and_say_what_would_be_right() {
+    let site = Site::start(ADMIN);
+    let target = |text: &str| format!("target \"default\" {{\n{text}\n}}\n");
+    let outside = target(&format!("  tags = [\"{}/other/app:1\"]", site.registry));
+    let circle = "target \"default\" {\n  contexts = { b = \"target:b\" }\n}\ntarget \"b\" {\n  contexts = { a = \"target:default\" }\n}\n";
+    let double = format!(
+        "group \"default\" {{ targets = [\"a\", \"b\"] }}\ntarget \"common\" {{ tags = [\"{}/baked/app:1\"] }}\n\
+         target \"a\" {{ inherits = [\"common\"] }}\ntarget \"b\" {{ inherits = [\"common\"] }}\n",
+        site.registry
+    );
+    let many = "target \"default\" {\n  name = \"t${n}\"\n  matrix = { n = range(201) }\n}\n";
+    let large = format!("# {}\n", "x".repeat(1024 * 1024));
+    let cases = [
+        ("syntax", "target {\n", "`syntax.hcl`", "syntax.hcl:1"),
+        ("unknown", "target \"a\" {}\n", "there is no target `default`; a are known", ""),
+        ("circle", circle, "have each other as contexts", ""),
+        ("large", &large, "1048579 bytes, at most 1048576", ""),
+        ("outside", &outside, "is not one of the images that the rule may push to", "/baked/app/**"),
+        ("double", &double, "the targets `a` and `b` both have the tag", ""),
+        ("many", many, "201 targets are to be built, at most 200", ""),
+        ("up", &target("  context = \"../x\""), "`../x` leads out of the repository", "target `default`"),
+        ("remote", &target("  context = \"https://example.com/x.git\""), "not a directory of the commit", ""),
+        ("files", &target("  output = [\"type=local,dest=out\"]"), "a server has no place for", ""),
+        ("agent", &target("  ssh = [\"default\"]"), "a server does not have", ""),
+        ("secret", &target("  secret = [\"id=npm\"]"), "list it in the rule's `secrets`", "npm"),
+        ("host", &target("  network = \"host\""), "default or none is expected", ""),
+        ("limits", &target("  resources = { memory = \"1g\" }"), "`[limits]`", ""),
+    ];
+    let mut rules: Vec<Value> = cases
+        .iter()
+        .map(|(name, ..)| json!({ "name": name, "branch": "main", "bake": format!("{name}.hcl") }))
+        .collect();
+    rules.push(json!({ "name": "missing", "branch": "main", "compose": "compose.yaml" }));
+    add(&site, json!({ "rules": rules }));
+    let files: Vec<(String, &str)> = cases.iter().map(|(name, text, ..)| (format!("{name}.hcl"), *text)).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let commit = site.commit(&files);
+    deliver(&site, &commit);
+    for (name, part, other) in cases.iter().map(|(name, _, part, other)| (*name, *part, *other)).chain([(
+        "missing",
+        "`compose.yaml` is not in",
+        "",
+    )]) {
+        let build = wait_for("the end of a group", || {
+            let all = site.get(&format!("/v1/builds?repo=baked/app&rule={name}"))["builds"].clone();
+            Some(all[0].clone()).filter(|build| !build["finished_at"].is_null())
+        });
+        let code = if name == "missing" { "bake_not_found" } else { "bake_invalid" };
+        assert_eq!((&build["state"], &build["reason"]["code"]), (&json!("failed"), &json!(code)), "{build:#}");
+        let message = build["reason"]["message"].as_str().unwrap();
+        assert!(message.contains(part) && message.contains(other), "{name}: {message}");
+    }
+    assert_eq!(tags(&site, "other/app"), Value::Null);
+}
+
+#[test]
+fn services_of_a_compose_file_are_images_by_the_repository_s_own_rules() {
+    let site = Site::start(ADMIN);
+    site.push_base();
+    let images = format!("{}/shop/*", site.registry);
+    add(&site, json!({ "own_rules": { "images": [images] } }));
+    let compose = "services:\n  web:\n    image: ${REGISTRY}/shop/web:${TAG:-none}\n    build: { context: web, args: { BASE: \"${BASE}\" } }\n  \
+         api:\n    build:\n      context: .\n      additional_contexts: { src: web }\n      \
+         dockerfile_inline: |\n        FROM ${BASE}\n        COPY --from=src index.html /\n        \
+         RUN cat /index.html\n  db:\n    image: postgres\n";
+    let rules = format!(
+        "[[rules]]\nname = \"shop\"\nbranch = \"main\"\ncompose = \"compose.yaml\"\ncontext = \"deploy\"\ntags = [\"{{sha7}}\"]\n\
+         build_args = {{ REGISTRY = \"{0}\", BASE = \"{0}/base/busybox\" }}\n",
+        site.registry
+    );
+    let commit = site.commit(&[
+        ("slipway.toml", &rules),
+        ("deploy/.env", "TAG=from-file\n"),
+        ("deploy/compose.yaml", compose),
+        ("deploy/web/Dockerfile", "ARG BASE\nFROM ${BASE}\nCOPY index.html /\n"),
+        ("deploy/web/index.html", "hello\n"),
+    ]);
+    let body = push("refs/heads/main", &commit, "A commit");
+    assert_eq!(site.deliver("push", "shop", &body, KEY).json()["pending"], "rules");
+    let group = wait_for("the group", || {
+        let all = site.get("/v1/builds?repo=baked/app&rule=shop")["builds"].clone();
+        all[0]["id"].as_str().map(str::to_owned)
+    });
+    let group = site.succeeded(&group);
+    let built = targets(&site, &group);
+    assert_eq!(built.keys().collect::<Vec<_>>(), ["api", "web"], "a service without `build` is not a target");
+    assert_eq!(tags(&site, "shop/web"), json!(["from-file"]));
+    assert_eq!(tags(&site, "baked/app/api"), json!([&commit[..7]]), "no image, no tags: those of the rule");
+    assert!(site.log(built["api"]["id"].as_str().unwrap()).contains("hello"));
+}
+
+#[test]
+fn a_target_may_start_from_another_and_ends_with_its_group() {
+    let site = Site::start(ADMIN);
+    site.push_base();
+    let more = json!({ "name": "more", "targets": ["slow", "top"] });
+    add(&site, json!({ "rules": [rule(&site, json!({ "targets": ["top"] })), rule(&site, more)] }));
+    let bake = r#"
+variable "BASE" {}
+target "bottom" {
+  args              = { BASE = BASE }
+  dockerfile-inline = "ARG BASE\nFROM $BASE\nRUN echo made-of-bottom > /bottom\n"
+}
+target "top" {
+  contexts          = { under = "target:bottom" }
+  dockerfile-inline = "FROM under\nRUN cat /bottom\n"
+  annotations       = ["note=kept"]
+}
+target "slow" {
+  args              = { BASE = BASE }
+  dockerfile-inline = "ARG BASE\nFROM $BASE\nRUN echo begun; sleep 300\n"
+}
+"#;
+    let commit = site.commit(&[("docker-bake.hcl", bake)]);
+    let group = site.succeeded(&deliver(&site, &commit));
+    let built = targets(&site, &group);
+    assert_eq!(built.keys().collect::<Vec<_>>(), ["top"], "what another starts from gets no image of its own");
+    let log = site.log(built["top"]["id"].as_str().unwrap());
+    assert!(log.contains("the context `under` is built first") && log.contains("made-of-bottom"), "{log}");
+    let manifest = curl(&[&format!("http://{}/v2/baked/app/top/manifests/stable", site.registry)]);
+    assert_eq!(manifest.status, 404, "`tags` of the rule are `latest`");
+    let manifest = curl(&[&format!("http://{}/v2/baked/app/top/manifests/latest", site.registry)]).json();
+    assert_eq!(manifest["annotations"]["note"], "kept", "{manifest:#}");
+
+    // Cancelled with its group.
+    let group = site.get("/v1/builds?repo=baked/app&rule=more")["builds"][0]["id"].as_str().unwrap().to_owned();
+    let slow = wait_for("the slow target to run", || {
+        let all = site.get("/v1/builds?repo=baked/app&rule=more/slow")["builds"].clone();
+        let id = all[0]["id"].as_str()?.to_owned();
+        site.log(&id).contains("begun").then_some(id)
+    });
+    assert_eq!(ask(&site, "POST", &format!("/v1/builds/{group}/cancel"), &json!({})).status, 202);
+    assert_eq!(site.finished(&slow)["state"], "cancelled");
+    assert_eq!(site.finished(&group)["state"], "cancelled");
+
+    // By hand, one target of the file; and what it would do.
+    let asked = json!({ "rule": "more", "target": "top", "dry_run": true });
+    let plan = ask(&site, "POST", "/v1/repos/baked/app/builds", &json!({ "rule": "images", "dry_run": true })).json();
+    assert!(plan.to_string().contains("which is not built to answer a question"), "{plan:#}");
+    let plan = ask(&site, "POST", "/v1/repos/baked/app/builds", &asked).json();
+    assert_eq!(plan["plan"][0]["rule"], "more", "{plan:#}");
+    let asked = json!({ "rule": "more", "target": "top" });
+    let build = ask(&site, "POST", "/v1/repos/baked/app/builds", &asked).json()["builds"][0].clone();
+    let group = site.succeeded(build["id"].as_str().unwrap_or_else(|| panic!("{build:#}")));
+    assert_eq!(targets(&site, &group)["top"]["state"], "succeeded");
+    let refused = ask(&site, "POST", "/v1/repos/baked/app/builds", &json!({ "rule": "more", "tags": ["x"] }));
+    assert_eq!(refused.json()["code"], "invalid_tag", "{}", refused.text);
+}
+
+#[test]
+fn the_file_of_a_fork_gets_its_targets_nothing() {
+    // WH-31, SEC-05
+    let site = Site::start(ADMIN);
+    site.push_base();
+    site.commit(&[("Dockerfile", "ARG BASE\nFROM ${BASE}\n")]);
+    let rule = rule(&site, json!({ "secrets": ["npm"] }));
+    add(
+        &site,
+        json!({
+            "forge_name": "Codertocat/Pulls", "secret": pull_requests::KEY, "pull_requests": "all", "pull_request_tag_days": 7,
+            "rules": [rule],
+        }),
+    );
+    let secret = ask(&site, "PUT", "/v1/repos/baked/app/secrets/npm", &json!({ "value": "hush-hush-hush" }));
+    assert!(matches!(secret.status, 200 | 201 | 204), "{}", secret.text);
+    let bake = r#"
+variable "REGISTRY" {}
+variable "BASE" {}
+target "default" {
+  args              = { BASE = BASE }
+  tags              = ["${REGISTRY}/baked/app/stolen:latest"]
+  secret            = ["id=npm"]
+  dockerfile-inline = "ARG BASE\nFROM $BASE\nRUN --mount=type=secret,id=npm echo \"<$(cat /run/secrets/npm)>\"\n"
+}
+"#;
+    let commit = pull_requests::propose(&site, 5, &[("docker-bake.hcl", bake)]);
+    let answer = pull_requests::deliver(&site, &pull_requests::payload("opened", 5, &commit, true));
+    let id = pull_requests::only(&answer);
+    assert_eq!(site.get(&format!("/v1/builds/{id}"))["held"], true);
+    assert_eq!(ask(&site, "POST", &format!("/v1/builds/{id}/approve"), &json!({})).status, 202);
+    let group = site.succeeded(&id);
+    let built = &targets(&site, &group)["default"];
+    assert_eq!((&built["trusted"], &built["push"], &built["held"]), (&json!(false), &json!(false), &json!(false)));
+    assert!(site.log(built["id"].as_str().unwrap()).contains("<>"), "no secret");
+    assert_eq!(tags(&site, "baked/app/stolen"), Value::Null);
+
+    // One of the repository's own has its own tag below each of its images, and no other.
+    let commit = pull_requests::propose(&site, 6, &[("docker-bake.hcl", bake)]);
+    let answer = pull_requests::deliver(&site, &pull_requests::payload("opened", 6, &commit, false));
+    let group = site.succeeded(&pull_requests::only(&answer));
+    assert_eq!(targets(&site, &group)["default"]["state"], "succeeded");
+    assert_eq!(tags(&site, "baked/app/stolen"), json!(["pr-6"]));
 }

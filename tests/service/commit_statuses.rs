@@ -50,7 +50,7 @@ fn states(told: &Told, commit: &str) -> Vec<String> {
 }
 
 /// Starts a forge and a site that tells it of its builds.
-pub(crate) fn told_site(more: &str) -> (Told, tokio::runtime::Runtime, Site) {
+pub(crate) fn told_site(server: &str, more: &str) -> (Told, tokio::runtime::Runtime, Site) {
     let told: Told = Arc::default();
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -58,14 +58,14 @@ pub(crate) fn told_site(more: &str) -> (Told, tokio::runtime::Runtime, Site) {
     let router = Router::new().route("/repos/{owner}/{repo}/statuses/{sha}", post(status)).with_state(told.clone());
     tokio.spawn(async move { axum::serve(listener, router).await });
     let github = format!("[github]\napi_url = \"http://{api}/\"\ntoken = \"forge-token\"\n");
-    let site = Site::start(&format!("{more}{github}"));
+    let site = Site::start_with(server, &format!("{more}{github}"));
     site.push_base();
     (told, tokio, site)
 }
 
 #[test]
 fn the_forge_is_told_pending_then_how_it_ended() {
-    let (told, _tokio, site) = told_site("");
+    let (told, _tokio, site) = told_site("", "");
     for (dockerfile, last) in
         [("ARG BASE\nFROM ${BASE}\nRUN true\n", "success"), ("ARG BASE\nFROM ${BASE}\nRUN false\n", "failure")]
     {
@@ -84,7 +84,7 @@ fn the_forge_is_told_pending_then_how_it_ended() {
 #[test]
 fn what_a_commit_says_is_only_text_wherever_it_is_told() {
     // SEC-30
-    let (told, _tokio, site) = told_site("");
+    let (told, _tokio, site) = told_site("", "");
     let said = "**@everyone** <img src=x onerror=alert(1)> [here](http://evil.example) \u{1b}[31mred\u{1b}]0;title\u{7} \u{202e}back";
     let words = serde_json::to_string(&["/bin/false", said]).unwrap();
     site.commit(&[("Dockerfile", &format!("ARG BASE\nFROM ${{BASE}}\nRUN {words}\n"))]);

@@ -86,7 +86,8 @@ impl Execution<'_> {
     /// Waits until no other build makes the layer of `key`: it is in the cache then, or this one makes it.
     pub(super) fn begin_making(&self, key: &str) -> Result<(), Error> {
         let _span = self.resources.trace.span(Work::Wait, "a layer that another build makes");
-        let making = Making::begin(self.cache.name(key), self.cancel()).ok_or_else(Error::cancelled)?;
+        let making =
+            Making::begin(&self.resources.store, self.cache.name(key), self.cancel()).ok_or_else(Error::cancelled)?;
         self.making.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), making);
         Ok(())
     }

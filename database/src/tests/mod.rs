@@ -6,6 +6,7 @@ mod base_images;
 mod claims;
 mod clocks;
 mod faults;
+mod groups;
 mod identities;
 mod kept;
 mod numbers;

@@ -1,11 +1,12 @@
 //! Builds as the API shows them: in lists, alone, and in requests to webhooks.
 
 use super::queue::QueuePlaceView;
+use super::target::TargetView;
 use super::text::word;
 use super::time::moment;
 use super::trigger::TriggerView;
 use crate::configuration::Settings;
-use database::{BaseImage, Build, BuildState, Database, GroupTarget, PathPiece, Reason, Refusal, Step};
+use database::{BaseImage, Build, BuildState, Database, PathPiece, Reason, Refusal, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -172,17 +173,6 @@ pub struct BuildDetails {
     pub targets: Option<Vec<TargetView>>,
 }
 
-/// A target of a bake file or compose file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TargetView {
-    /// Its name.
-    pub target: String,
-    /// Id of its build.
-    pub build: String,
-    /// The state of its build.
-    pub state: String,
-}
-
 /// A step of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepView {
@@ -343,16 +333,6 @@ impl BuildDetails {
             queue,
             targets,
         })
-    }
-}
-
-impl From<&GroupTarget> for TargetView {
-    fn from(target: &GroupTarget) -> TargetView {
-        TargetView {
-            target: target.name().to_owned(),
-            build: target.id.as_str().to_owned(),
-            state: target.state.as_str().to_owned(),
-        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod registry_images;
 pub mod repository;
 pub mod rules;
 pub mod service;
+pub mod target;
 pub mod terminal;
 pub mod text;
 pub mod time;

@@ -327,3 +327,55 @@ pub(crate) fn check_values(what: &str, values: &BTreeMap<String, String>) -> Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(rule: &str) -> Result<Vec<Rule>, String> {
+        let text = format!("{{\"rules\":[{rule}]}}");
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let documents: Vec<RuleDocument> = serde_json::from_value(document["rules"].clone()).unwrap();
+        rules(&documents, &RuleDefaults::default())
+    }
+
+    #[test]
+    fn a_file_of_several_images_takes_the_place_of_the_dockerfile() {
+        let placed = |rule: &str| {
+            let rule = compiled(rule).unwrap().remove(0);
+            (rule.dockerfile, rule.context, rule.bake)
+        };
+        let own = |file: &str, context: &str, targets: &[&str]| {
+            let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+            (file.to_owned(), context.to_owned(), Some(targets))
+        };
+        assert_eq!(
+            placed(r#"{"branch":"main","bake":"deploy/docker-bake.hcl"}"#),
+            own("deploy/docker-bake.hcl", "", &[]),
+            "its paths count from the root"
+        );
+        assert_eq!(
+            placed(r#"{"branch":"main","compose":"compose.yaml","context":"deploy","targets":["web","api-*"]}"#),
+            own("deploy/compose.yaml", "deploy", &["web", "api-*"])
+        );
+    }
+
+    #[test]
+    fn what_contradicts_such_a_file_is_refused() {
+        for (rule, part) in [
+            (r#""bake":"a.hcl","compose":"compose.yaml""#, "either `bake` or `compose`"),
+            (r#""targets":["a"]"#, "name it with `bake` or `compose`"),
+            (r#""bake":"compose.yaml""#, "ends in `.hcl` or `.json`"),
+            (r#""compose":"docker-bake.hcl""#, "ends in `.yaml` or `.yml`"),
+            (r#""bake":"a.hcl","dockerfile":"Dockerfile""#, "`dockerfile` and `bake` exclude each other"),
+            (r#""compose":"a.yml","target":"x""#, "`target` and `compose` exclude each other"),
+            (r#""bake":"../a.hcl""#, "leads out of the repository"),
+            (r#""bake":"a.hcl","targets":["a b"]"#, "is not the name of a target"),
+        ] {
+            let problem = compiled(&format!("{{\"branch\":\"main\",{rule}}}")).unwrap_err();
+            assert!(problem.contains(part), "{problem}");
+        }
+        let two = r#"{"name":"a","branch":"main","bake":"a.hcl"},{"name":"a/b","branch":"main"}"#;
+        assert!(compiled(two).unwrap_err().contains("a name that targets of the rule `a` have"));
+    }
+}
