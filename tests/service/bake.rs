@@ -108,6 +108,10 @@ fn one_push_becomes_the_image_of_each_target() {
     assert_eq!(ends, ["", "/one", "/two"], "{states:?}");
     assert!(states.values().all(|state| state == "success"), "{states:?}");
 
+    let page = |build: &Value| curl(&[&format!("{}/builds/{}", site.url, build["id"].as_str().unwrap())]).text;
+    let link = |build: &Value| format!("href=\"/builds/{}\"", build["id"].as_str().unwrap());
+    assert!(first.values().all(|build| page(&group).contains(&link(build)) && page(build).contains(&link(&group))));
+
     // A target whose files are the same has nothing to do.
     let commit = site.commit(&[("two", "2")]);
     let group = site.succeeded(&deliver(&site, &commit));
@@ -197,7 +201,7 @@ fn services_of_a_compose_file_are_images_by_the_repository_s_own_rules() {
          dockerfile_inline: |\n        FROM ${BASE}\n        COPY --from=src index.html /\n        \
          RUN cat /index.html\n  db:\n    image: postgres\n";
     let rules = format!(
-        "[[rules]]\nname = \"shop\"\nbranch = \"main\"\ncompose = \"compose.yaml\"\ncontext = \"deploy\"\ntags = [\"{{sha7}}\"]\n\
+        "[[rules]]\nname = \"shop\"\nbranch = \"main\"\ncompose = \"compose.yaml\"\ncontext = \"deploy\"\npaths = [\"deploy/**\"]\ntags = [\"{{sha7}}\"]\n\
          build_args = {{ REGISTRY = \"{0}\", BASE = \"{0}/base/busybox\" }}\n",
         site.registry
     );
@@ -208,18 +212,26 @@ fn services_of_a_compose_file_are_images_by_the_repository_s_own_rules() {
         ("deploy/web/Dockerfile", "ARG BASE\nFROM ${BASE}\nCOPY index.html /\n"),
         ("deploy/web/index.html", "hello\n"),
     ]);
-    let body = push("refs/heads/main", &commit, "A commit");
-    assert_eq!(site.deliver("push", "shop", &body, KEY).json()["pending"], "rules");
-    let group = wait_for("the group", || {
-        let all = site.get("/v1/builds?repo=baked/app&rule=shop")["builds"].clone();
-        all[0]["id"].as_str().map(str::to_owned)
-    });
-    let group = site.succeeded(&group);
+    let deliver = |commit: &str| {
+        let body = push("refs/heads/main", commit, "A commit");
+        assert_eq!(site.deliver("push", &format!("shop-{commit}"), &body, KEY).json()["pending"], "rules");
+        wait_for("the group", || {
+            let all = site.get(&format!("/v1/builds?repo=baked/app&rule=shop&commit={commit}"))["builds"].clone();
+            all[0]["id"].as_str().map(str::to_owned)
+        })
+    };
+    let group = site.succeeded(&deliver(&commit));
     let built = targets(&site, &group);
     assert_eq!(built.keys().collect::<Vec<_>>(), ["api", "web"], "a service without `build` is not a target");
     assert_eq!(tags(&site, "shop/web"), json!(["from-file"]));
     assert_eq!(tags(&site, "baked/app/api"), json!([&commit[..7]]), "no image, no tags: those of the rule");
     assert!(site.log(built["api"]["id"].as_str().unwrap()).contains("hello"));
+    let skipped = site.finished(&deliver(&site.commit(&[("README.md", "new\n")])));
+    let reason = &skipped["reason"]["code"];
+    assert_eq!(
+        (&skipped["state"], reason, &skipped["targets"]),
+        (&json!("skipped"), &json!("path_unchanged"), &json!([]))
+    );
 }
 
 #[test]

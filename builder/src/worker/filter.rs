@@ -131,7 +131,15 @@ impl Filter<'_> {
 
     fn last(&self) -> Result<Option<Last>, Error> {
         let Some(last) = self.last_build()? else { return Ok(None) };
-        let (Some(commit), Some(image)) = (last.commit, last.image) else { return Ok(None) };
+        let Some(commit) = last.commit else { return Ok(None) };
+        let image = match last.image {
+            Some(image) => image,
+            // The images of a group are those of its targets.
+            None if self.request.spec.options.bake.is_some() => {
+                return Ok(Some(Last { commit, inputs_key: None, tags: Vec::new() }));
+            }
+            None => return Ok(None),
+        };
         let filter = BuildFilter {
             repository: Some(self.request.repository.clone()),
             rule: Some(self.request.rule.clone()),

@@ -62,13 +62,17 @@ async fn content(service: &Service, caller: &Caller, build: &Build) -> Result<Ma
         place: database.queue_place(&build.id).await?,
         refusal: database.refusal(&build.id).await?,
         cpu_ms: database.cpu_ms(&build.id).await?,
+        targets: match build.request.spec.options.bake {
+            Some(_) => database.group_targets(&build.id).await?,
+            None => Vec::new(),
+        },
         green: green.filter(|green| green.created_ms < build.created_ms).and_then(|green| green.commit),
     };
     let log = StepLog::read(service, build, &steps).await?;
     let timeline = Timeline::new(build, &steps, &path).filter(|_| !steps.is_empty());
     let id = build.id.as_str();
     Ok(html! {
-        div #head data-part { (head.bar()) (tabs(build, Tab::Build)) (head.facts()) (head.notices()) (head.answer()) }
+        div #head data-part { (head.bar()) (tabs(build, Tab::Build)) (head.facts()) (head.notices()) (head.answer()) (head.targets()) }
         section #timeline data-part {
             @if let Some(timeline) = timeline {
                 div.lb {

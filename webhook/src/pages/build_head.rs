@@ -8,7 +8,7 @@ use super::words::{author, awaited, headline, seconds, short, shown_ref, size, t
 use crate::configuration::settings::Scope;
 use crate::http::auth::Caller;
 use crate::view::text::plain;
-use database::{Build, BuildState, QueuePlace, Refusal, Trigger};
+use database::{Build, BuildState, GroupTarget, QueuePlace, Refusal, Trigger};
 use maud::{Markup, html};
 
 /// Lines of a reason that are shown as they are.
@@ -21,6 +21,8 @@ pub(crate) struct Head<'b> {
     pub place: Option<QueuePlace>,
     pub refusal: Option<Refusal>,
     pub cpu_ms: Option<i64>,
+    /// The targets, if it is a group.
+    pub targets: Vec<GroupTarget>,
     /// Commit of the newest build of the same rule and ref that succeeded, if that was before this one.
     pub green: Option<String>,
 }
@@ -81,10 +83,28 @@ impl Head<'_> {
                 }
                 span { (author(build)) }
                 span { "Rule “" (plain(request.rule.as_bytes())) "”" }
+                @if let Some(group) = request.group() { a href=(format!("/builds/{}", group.as_str())) { "All targets" } }
                 span { (time(build.created_ms)) }
                 @if let Some(took) = took(build) { span { (took) } }
                 @if build.attempt > 1 { span { "attempt " (build.attempt) } }
                 @if let Some(changes) = self.changes() { a href=(changes) { "Changes since the last green build" } }
+            }
+        }
+    }
+
+    /// Returns the builds of the targets, if the rule has a bake file or a compose file.
+    pub(crate) fn targets(&self) -> Markup {
+        html! {
+            @if !self.targets.is_empty() {
+                section aria-label="Targets" {
+                    div.lb { h2 { "Targets" } }
+                    @for target in &self.targets {
+                        p.line {
+                            a href=(format!("/builds/{}", target.id.as_str())) { (plain(target.name().as_bytes())) }
+                            span { (target.state.as_str()) }
+                        }
+                    }
+                }
             }
         }
     }
