@@ -22,7 +22,7 @@ use crate::git::CommitTree;
 use crate::secrets::Masks;
 use crate::trace::{Trace, Work};
 use crate::{Error, Platforms, Services};
-use database::{BuildRequest, Claim, Outcome};
+use database::{BakeFile, BuildRequest, Claim, Outcome};
 use registry_client::Reference;
 use runtime::CancellationToken;
 use std::collections::BTreeMap;
@@ -189,25 +189,15 @@ impl Attempt<'_> {
             return Ok(AttemptResult::Skipped(reason));
         }
         if let Some(file) = &filled.spec.options.bake {
-            let found = bake::find(&tree, &filled, file)?;
-            self.recorder.say(&found.lines);
-            return Ok(AttemptResult::Expanded(found.targets));
+            return self.expand(&tree, &filled, file);
         }
         let found = super::hub::found(&tree, request, self.recorder);
         let request = &filled;
         let name = format!("{id}-{}", self.claim.attempt);
         let (limits, cancel) = (self.limits, &self.cancel);
-        let linked = self.linked(request, &tree, &name, &secrets)?;
-        let builder = RequestBuilder {
-            services,
-            settings: self.settings,
-            request,
-            limits,
-            cancel,
-            attempt: &name,
-            trace: &self.trace,
-            linked: &linked,
-        };
+        let linked = &self.linked(request, &tree, &name, &secrets)?;
+        let (settings, trace, attempt) = (self.settings, &self.trace, name.as_str());
+        let builder = RequestBuilder { services, settings, request, limits, cancel, attempt, trace, linked };
         let order = self.order();
         if let Some(found) = &found {
             let build = HubBuild {
@@ -229,6 +219,13 @@ impl Attempt<'_> {
     /// Returns what decides which tags may move.
     fn order(&self) -> tag_order::InDatabase {
         tag_order::InDatabase::new(self.services, self.claim.clone(), self.renewed.clone(), self.cancel.clone())
+    }
+
+    /// Finds the targets of a group, which are built next.
+    fn expand(&self, tree: &CommitTree, request: &BuildRequest, file: &BakeFile) -> Result<AttemptResult, Error> {
+        let found = bake::find(tree, request, file)?;
+        self.recorder.say(&found.lines);
+        Ok(AttemptResult::Expanded(found.targets))
     }
 
     /// Builds the targets that this one has as contexts.

@@ -114,7 +114,7 @@ impl Database {
     pub async fn group_targets(&self, id: &BuildId) -> Result<Vec<GroupTarget>, Error> {
         let text = "SELECT id, rule, state FROM builds WHERE group_id = $1 ORDER BY id";
         let rows = sql("reading targets", text).bind(id.as_str()).all(self.read()).await?;
-        rows.iter().map(read).collect()
+        newest(&rows)
     }
 }
 
@@ -133,7 +133,20 @@ pub(crate) async fn open_targets(transaction: &mut Transaction, id: &BuildId) ->
 async fn targets(transaction: &mut Transaction, id: &BuildId) -> Result<Vec<GroupTarget>, Error> {
     let text = "SELECT id, rule, state FROM builds WHERE group_id = $1 ORDER BY id";
     let rows = sql("reading targets", text).bind(id.as_str()).all(transaction.on()).await?;
-    rows.iter().map(read).collect()
+    newest(&rows)
+}
+
+/// Returns the newest build of each target: one that was repeated has several.
+fn newest(rows: &[Row]) -> Result<Vec<GroupTarget>, Error> {
+    let mut targets: Vec<GroupTarget> = Vec::with_capacity(rows.len());
+    for target in rows.iter().map(read) {
+        let target = target?;
+        match targets.iter_mut().find(|known| known.rule == target.rule) {
+            Some(known) => *known = target,
+            None => targets.push(target),
+        }
+    }
+    Ok(targets)
 }
 
 fn read(row: &Row) -> Result<GroupTarget, Error> {
