@@ -89,7 +89,10 @@ impl<'r> PlannedBuild<'r> {
         }
         // Keys of earlier versions, which knew one compression, stay as they are.
         if request.options.compression != Compression::default() {
-            key.text(request.options.compression.media_type());
+            key.text(match request.options.compression {
+                Compression::Zstd => Compression::Zstd.media_type(),
+                other => other.name(),
+            });
         }
         Ok(key.finish())
     }

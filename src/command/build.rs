@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
     /// Give files or an image a name for FROM and --from
     #[arg(long = "build-context", value_name = "NAME=PLACE")]
     pub contexts: Vec<String>,
-    /// Destination of the image: type=oci|docker|tar|local|image|registry,dest=PLACE; a directory; or - for a tar
+    /// Destination of the image: type=oci|docker|tar|local|image|registry,dest=PLACE,compression=gzip|zstd|zstd:chunked|estargz; a directory; or - for a tar
     #[arg(short, long = "output", value_name = "WHAT")]
     outputs: Vec<String>,
     /// Run every step, whatever is known

@@ -1,7 +1,8 @@
 //! Layers in another compression than the usual one, read back by another tool.
 
+use crate::registry::registries::docker_registry;
 use crate::support::worker_pool::Yard;
-use crate::support::{busybox_context, run, slipway};
+use crate::support::{busybox_context, pull_and_run, run, slipway};
 use database::{BuildRequest, LayerCompression, PathFilter};
 use std::path::Path;
 use std::process::Command;
@@ -51,7 +52,7 @@ fn layers_are_zstd_where_that_is_asked_for() {
         .output()
         .unwrap();
     let said = crate::support::shown(&refused);
-    assert!(!refused.status.success() && said.contains("gzip and zstd are"), "{said}");
+    assert!(!refused.status.success() && said.contains("these are: gzip, zstd, zstd:chunked, estargz"), "{said}");
 }
 
 #[test]
@@ -69,7 +70,78 @@ fn a_rule_chooses_the_compression_of_its_layers() {
     };
     assert_eq!(media_types(&request), ["application/vnd.oci.image.layer.v1.tar+gzip"; 2]);
     // The same commit is another image now: it is not skipped.
-    request.spec.options.compression = LayerCompression::Zstd;
-    request.trigger = database::Trigger::Push { delivery: "later".to_owned(), by: "octocat".to_owned() };
-    assert_eq!(media_types(&request), ["application/vnd.oci.image.layer.v1.tar+zstd"; 2]);
+    for (compression, kind) in
+        [(LayerCompression::Zstd, "zstd"), (LayerCompression::ZstdChunked, "zstd"), (LayerCompression::Estargz, "gzip")]
+    {
+        request.spec.options.compression = compression;
+        request.trigger = database::Trigger::Push { delivery: format!("{compression:?}"), by: "octocat".to_owned() };
+        assert_eq!(
+            media_types(&request),
+            [
+                format!("application/vnd.oci.image.layer.v1.tar+{kind}"),
+                format!("application/vnd.oci.image.layer.v1.tar+{kind}")
+            ]
+        );
+    }
+}
+
+#[test]
+fn layers_that_can_be_read_in_part_are_pushed_pulled_and_run() {
+    let directory = busybox_context(
+        "FROM scratch AS base\nCOPY busybox /bin/sh\nCOPY busybox /bin/busybox\nRUN echo hello > /f\n\
+         FROM base\nCOPY --from=base / /all/\nRUN /bin/busybox ls -a / /all > /list\n",
+    );
+    let place = directory.path();
+    let (_registry, address) = docker_registry(place, None);
+    for (compression, kind, note) in [
+        ("zstd:chunked", "zstd", "io.github.containers.zstd-chunked.manifest-position"),
+        ("estargz", "gzip", "containerd.io/snapshot/stargz/toc.digest"),
+    ] {
+        let image = format!("{address}/app:{kind}");
+        let build = |data: &str| -> (String, String) {
+            let mut command = slipway();
+            command.current_dir(place).args(["build", "--data-dir", data, "--progress", "plain", "-t", &image]);
+            command.args(["--build-arg", "SOURCE_DATE_EPOCH=1700000000"]);
+            command.args(["-o", &format!("type=registry,compression={compression}"), "context"]);
+            let output = command.output().unwrap();
+            let said = crate::support::shown(&output);
+            assert!(output.status.success(), "{said}");
+            let from = format!("docker://{image}");
+            (said, run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &from])))
+        };
+        let (made, raw) = build("data");
+        assert!(!made.contains("CACHED"), "{made}");
+        let manifest: serde_json::Value = serde_json::from_str(&raw).unwrap();
+        let layers = manifest["layers"].as_array().unwrap();
+        assert!(layers.len() == 5 && layers.iter().all(|layer| layer["annotations"][note].is_string()), "{raw}");
+        assert!(layers.iter().all(|layer| layer["mediaType"].as_str().unwrap().ends_with(kind)), "{raw}");
+        // From the cache the annotations are the same, and so is everything where nothing is known.
+        let (again, cached) = build("data");
+        assert!(again.matches("CACHED").count() == 5 && cached == raw, "{again}\n{cached}");
+        assert_eq!(build(&format!("other-{kind}")).1, raw);
+        // Files of the format itself are in no tree; unpacked elsewhere they are there.
+        let list = ["/bin/busybox", "cat", "/list"];
+        let pulled = format!("pulled-{kind}");
+        let mut command = slipway();
+        command.current_dir(place).args([
+            "run",
+            "--rm",
+            "--data-dir",
+            &pulled,
+            &image,
+            "/bin/busybox",
+            "ls",
+            "-a",
+            "/",
+            "/all",
+        ]);
+        let seen = run(&mut command);
+        assert!(seen.contains("list") && !seen.contains("landmark") && !seen.contains("stargz"), "{seen}");
+        if kind == "gzip" {
+            let listed = pull_and_run(&[], &image, &list);
+            assert!(listed.contains("busybox\n") || listed.contains("f\n"), "{listed}");
+            assert!(!listed.contains("landmark") && !listed.contains("stargz"), "{listed}");
+            assert!(pull_and_run(&[], &image, &["/bin/busybox", "ls", "-a", "/"]).contains("stargz.index.json"));
+        }
+    }
 }

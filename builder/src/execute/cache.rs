@@ -58,7 +58,7 @@ impl Cache<'_> {
     fn shelf(&self) -> Cow<'_, str> {
         match self.compression {
             Compression::Gzip => self.namespace.into(),
-            Compression::Zstd => format!("{}-zstd", self.namespace).into(),
+            other => format!("{}-{}", self.namespace, other.name()).into(),
         }
     }
 

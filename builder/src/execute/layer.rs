@@ -91,15 +91,17 @@ impl Committed {
             created_ms,
             content_key: None,
             made: self.made,
+            annotations: self.descriptor.annotations.clone(),
         }
     }
 
     /// Returns the layer that the cache index describes; `None` if the row does not parse.
     pub fn from_cached(cached: &CachedLayer, origin: Option<Reference>) -> Option<Committed> {
         let digest: Digest = cached.digest.parse().ok()?;
+        let descriptor = Descriptor::new(&cached.media_type, digest, cached.size);
         Some(Committed {
             diff_id: cached.diff_id.parse().ok()?,
-            descriptor: Descriptor::new(&cached.media_type, digest, cached.size),
+            descriptor: Descriptor { annotations: cached.annotations.clone(), ..descriptor },
             empty: cached.empty,
             made: Some(cached.made.unwrap_or(cached.created_ms / 1000)),
             origin,

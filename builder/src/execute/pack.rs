@@ -33,9 +33,11 @@ pub(crate) fn begin(execution: &Execution<'_>, offered: Option<&Arc<Layer>>) -> 
 pub(crate) fn settle(execution: &Execution<'_>, writer: StoreLayer) -> Result<Committed, Error> {
     let (packed, blob): (Packed, OfferedBlob) = writer.finish().map_err(packing)?;
     let written = blob.commit()?;
+    let media_type = execution.options.compression.media_type();
+    let descriptor = Descriptor::new(media_type, written.digest, written.size);
     let committed = Committed {
         diff_id: packed.diff_id,
-        descriptor: Descriptor::new(execution.options.compression.media_type(), written.digest, written.size),
+        descriptor: Descriptor { annotations: packed.annotations, ..descriptor },
         empty: packed.index.is_empty(),
         made: Some(execution.options.now),
         origin: None,

@@ -4,7 +4,7 @@ use super::cancellable::{Cancellable, Unanswered, ask};
 use super::layer::{Committed, Layer};
 use crate::Error;
 use crate::error::Code;
-use crate::layer::{Growth, Verified, decompress_within};
+use crate::layer::{ESTARGZ_TABLE, Growth, Shown, Verified, decompress_within};
 use crate::trace::{Trace, Work};
 use crate::walk::MAX_PATHS;
 use files::tree::{Index, Tree};
@@ -248,7 +248,12 @@ impl BuildResources {
         let growth = if layer.made.is_some() { Growth::own(max_bytes) } else { Growth::foreign(max_bytes) };
         let tar = decompress_within(BufReader::with_capacity(256 * 1024, file), &layer.descriptor.media_type, growth)
             .map_err(|error| Error::new(Code::LayerUnsafe, reading()).with_cause(error))?;
-        Ok(Cancellable::new(Verified::new(tar, layer.diff_id.clone()), &self.cancel))
+        let tar = Verified::new(tar, layer.diff_id.clone());
+        let tar: Box<dyn Read + Send> = match layer.descriptor.annotations.contains_key(ESTARGZ_TABLE) {
+            true => Box::new(Shown::new(tar)),
+            false => Box::new(tar),
+        };
+        Ok(Cancellable::new(tar, &self.cancel))
     }
 
     /// Returns the bytes that the files of `layer` may have: those of a step had the limit of steps.

@@ -47,6 +47,16 @@ impl Gzip {
         out
     }
 
+    /// Appends `block` to `out` as one member: stored if most of it is noise.
+    pub(crate) fn member(&mut self, block: &[u8], out: &mut Vec<u8>) {
+        let noise: usize = noise(block).iter().map(|(from, to)| to - from).sum();
+        if noise > block.len() / 2 {
+            stored(block, out);
+        } else {
+            self.deflated(block, out);
+        }
+    }
+
     fn deflated(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&HEADER);
         let start = out.len();

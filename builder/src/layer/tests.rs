@@ -71,7 +71,7 @@ fn zeros(gib: u64, compression: Compression) -> Vec<u8> {
             std::io::Write::write_all(&mut encoder, &piece).unwrap();
             encoder.finish().unwrap()
         }
-        Compression::Zstd => zstd::encode_all(piece.as_slice(), 1).unwrap(),
+        _ => zstd::encode_all(piece.as_slice(), 1).unwrap(),
     };
     packed.repeat(16 * gib as usize)
 }

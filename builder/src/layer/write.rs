@@ -1,19 +1,17 @@
 //! Packs a layer: hash, index and compression run beside the writing, on all cores, with back-pressure.
 
 use super::compression::{Codec, Compression};
+use super::parts::{self, PartsPipeline};
+use super::pipeline::{Blocks, Jobs, Results, Stage, gone, pool, workers};
 use files::tree::{Index, IndexError};
 use registry_client::DiffId;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 /// Bytes that are compressed as one block; larger ones gain no ratio, smaller ones lose it.
 pub(crate) const BLOCK: usize = 1024 * 1024;
-/// Blocks that may wait for the hash or the index before the writer waits for them.
-const WAITING: usize = 4;
 
 /// A packed layer.
 #[derive(Debug)]
@@ -22,6 +20,8 @@ pub struct Packed {
     pub diff_id: DiffId,
     /// Its paths.
     pub index: Index,
+    /// The annotations of its descriptor, which tell where its table is, if it has one.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Takes a tar and writes it compressed to `W`.
@@ -34,21 +34,22 @@ pub struct LayerWriter<W: Write> {
 
 /// Threads that a layer of more than one block is given.
 struct Pipeline {
-    hash: Stage<Sha256>,
-    index: Stage<Result<Index, IndexError>>,
-    jobs: Option<Sender<(u64, Arc<Vec<u8>>)>>,
-    done: Receiver<(u64, io::Result<Vec<u8>>)>,
-    compressors: Vec<JoinHandle<()>>,
-    /// Compressed blocks that wait for an earlier one.
-    early: BTreeMap<u64, Vec<u8>>,
-    sent: u64,
-    written: u64,
+    index: Stage<Vec<u8>, Result<Index, IndexError>>,
+    packing: Packing,
 }
 
-/// A thread that is given blocks and returns something in the end.
-struct Stage<T> {
-    blocks: SyncSender<Arc<Vec<u8>>>,
-    thread: JoinHandle<T>,
+/// Those that hash and compress.
+enum Packing {
+    Blocks(BlocksPipeline),
+    Parts(Box<PartsPipeline>),
+}
+
+/// Blocks are compressed as they come.
+struct BlocksPipeline {
+    hash: Stage<Vec<u8>, Sha256>,
+    jobs: Jobs<Arc<Vec<u8>>>,
+    packed: Results<Vec<u8>>,
+    sent: u64,
 }
 
 impl<W: Write> LayerWriter<W> {
@@ -63,23 +64,28 @@ impl<W: Write> LayerWriter<W> {
             return self.finish_small();
         }
         self.send_block()?;
-        let mut pipeline = self.pipeline.take().expect("it was there above");
-        pipeline.jobs = None;
-        while pipeline.written < pipeline.sent {
-            pipeline.write_next(&mut self.out)?;
-        }
-        pipeline.compressors.into_iter().for_each(|thread| drop(thread.join()));
-        let diff_id = diff_id(pipeline.hash.end()?);
-        let index = pipeline.index.end()?.map_err(io::Error::other)?;
-        Ok((Packed { diff_id, index }, self.out))
+        let Pipeline { index, packing } = self.pipeline.take().expect("it was there above");
+        let ended = match packing {
+            Packing::Blocks(blocks) => blocks.finish(&mut self.out).map(|hash| (hash, BTreeMap::new())),
+            Packing::Parts(parts) => parts.finish(&mut self.out),
+        };
+        // A tar that no layer may hold is refused for that, whatever else became of it.
+        let index = index.end()?.map_err(io::Error::other)?;
+        let (hash, annotations) = ended?;
+        Ok((Packed { diff_id: diff_id(hash), index, annotations }, self.out))
     }
 
     /// Packs a layer that fits into one block without any thread.
     fn finish_small(mut self) -> io::Result<(Packed, W)> {
         let tar = self.block.as_slice();
         let index = Index::from_tar(&mut &tar[..]).map_err(io::Error::other)?;
-        self.out.write_all(&Codec::new(self.compression)?.compress(tar)?)?;
-        Ok((Packed { diff_id: diff_id(Sha256::new_with_prefix(tar)), index }, self.out))
+        let (hash, annotations) = if self.compression.has_table() {
+            parts::finish_small(tar, self.compression, &mut self.out)?
+        } else {
+            self.out.write_all(&Codec::new(self.compression)?.compress(tar)?)?;
+            (Sha256::new_with_prefix(tar), BTreeMap::new())
+        };
+        Ok((Packed { diff_id: diff_id(hash), index, annotations }, self.out))
     }
 
     fn send_block(&mut self) -> io::Result<()> {
@@ -88,15 +94,11 @@ impl<W: Write> LayerWriter<W> {
             self.pipeline = Some(Pipeline::start(self.compression)?);
         }
         let pipeline = self.pipeline.as_mut().expect("it was started above");
-        pipeline.hash.give(&block)?;
         pipeline.index.give(&block)?;
-        let jobs = pipeline.jobs.as_ref().expect("jobs end with the layer");
-        jobs.send((pipeline.sent, block)).map_err(|_| gone())?;
-        pipeline.sent += 1;
-        while pipeline.sent - pipeline.written > (pipeline.compressors.len() + 1) as u64 {
-            pipeline.write_next(&mut self.out)?;
+        match &mut pipeline.packing {
+            Packing::Blocks(blocks) => blocks.give(&block, &mut self.out),
+            Packing::Parts(parts) => parts.give(&block, &mut self.out),
         }
-        Ok(())
     }
 }
 
@@ -118,106 +120,54 @@ impl<W: Write> Write for LayerWriter<W> {
 
 impl Pipeline {
     fn start(compression: Compression) -> io::Result<Pipeline> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (jobs, queue) = channel::<(u64, Arc<Vec<u8>>)>();
-        let (finished, done) = channel();
-        let queue = Arc::new(Mutex::new(queue));
-        let mut compressors = Vec::with_capacity(cores);
-        for _ in 0..cores {
-            let (queue, finished, mut codec) = (queue.clone(), finished.clone(), Codec::new(compression)?);
-            compressors.push(std::thread::spawn(move || {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok((number, block)) = next else { return };
-                    if finished.send((number, codec.compress(&block))).is_err() {
-                        return;
-                    }
-                }
-            }));
+        let packing = match compression.has_table() {
+            true => Packing::Parts(Box::new(PartsPipeline::start(compression)?)),
+            false => Packing::Blocks(BlocksPipeline::start(compression)?),
+        };
+        let index = Stage::start(|blocks| {
+            let mut blocks = Blocks::new(blocks);
+            let index = Index::from_tar(&mut blocks);
+            // The tar's padding still comes; whoever sends it must not find nobody there.
+            io::copy(&mut blocks, &mut io::sink()).map_err(|error| IndexError::Tar(error.into()))?;
+            index
+        });
+        Ok(Pipeline { index, packing })
+    }
+}
+
+impl BlocksPipeline {
+    fn start(compression: Compression) -> io::Result<Self> {
+        let (jobs, packed) = pool(|| {
+            let mut codec = Codec::new(compression)?;
+            Ok(move |block: Arc<Vec<u8>>| codec.compress(&block))
+        })?;
+        let hash = Stage::start(|blocks| {
+            let mut hash = Sha256::new();
+            blocks.iter().for_each(|block: Arc<Vec<u8>>| hash.update(&*block));
+            hash
+        });
+        Ok(BlocksPipeline { hash, jobs, packed, sent: 0 })
+    }
+
+    fn give(&mut self, block: &Arc<Vec<u8>>, out: &mut dyn Write) -> io::Result<()> {
+        self.hash.give(block)?;
+        self.jobs.send((self.sent, block.clone())).map_err(|_| gone())?;
+        self.sent += 1;
+        while self.sent - self.packed.taken() > (workers() + 1) as u64 {
+            out.write_all(&self.packed.wait()?.ok_or_else(gone)?)?;
         }
-        Ok(Pipeline {
-            hash: Stage::start(hash),
-            index: Stage::start(|blocks| {
-                let mut blocks = Blocks::new(blocks);
-                let index = Index::from_tar(&mut blocks);
-                // The tar's padding still comes; whoever sends it must not find nobody there.
-                io::copy(&mut blocks, &mut io::sink()).map_err(|error| IndexError::Tar(error.into()))?;
-                index
-            }),
-            jobs: Some(jobs),
-            done,
-            compressors,
-            early: BTreeMap::new(),
-            sent: 0,
-            written: 0,
-        })
+        Ok(())
     }
 
-    /// Waits for the next compressed block in order and writes it.
-    fn write_next(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        loop {
-            if let Some(block) = self.early.remove(&self.written) {
-                self.written += 1;
-                return out.write_all(&block);
-            }
-            let (number, block) = self.done.recv().map_err(|_| gone())?;
-            self.early.insert(number, block?);
+    fn finish(mut self, out: &mut dyn Write) -> io::Result<Sha256> {
+        drop(self.jobs);
+        while let Some(packed) = self.packed.wait()? {
+            out.write_all(&packed)?;
         }
+        self.hash.end()
     }
-}
-
-impl<T: Send + 'static> Stage<T> {
-    fn start(work: impl FnOnce(Receiver<Arc<Vec<u8>>>) -> T + Send + 'static) -> Stage<T> {
-        let (blocks, receiver) = sync_channel(WAITING);
-        Stage { blocks, thread: std::thread::spawn(move || work(receiver)) }
-    }
-
-    fn give(&self, block: &Arc<Vec<u8>>) -> io::Result<()> {
-        self.blocks.send(block.clone()).map_err(|_| gone())
-    }
-
-    fn end(self) -> io::Result<T> {
-        drop(self.blocks);
-        self.thread.join().map_err(|_| gone())
-    }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("a thread that packs the layer is gone")
-}
-
-fn hash(blocks: Receiver<Arc<Vec<u8>>>) -> Sha256 {
-    let mut hash = Sha256::new();
-    blocks.iter().for_each(|block| hash.update(&*block));
-    hash
 }
 
 fn diff_id(hash: Sha256) -> DiffId {
     DiffId::from_sha256(hash.finalize().into())
-}
-
-/// Reads the blocks that arrive.
-struct Blocks {
-    blocks: Receiver<Arc<Vec<u8>>>,
-    current: Arc<Vec<u8>>,
-    at: usize,
-}
-
-impl Blocks {
-    fn new(blocks: Receiver<Arc<Vec<u8>>>) -> Self {
-        Blocks { blocks, current: Arc::default(), at: 0 }
-    }
-}
-
-impl Read for Blocks {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.current.len() {
-            let Ok(block) = self.blocks.recv() else { return Ok(0) };
-            (self.current, self.at) = (block, 0);
-        }
-        let taken = buffer.len().min(self.current.len() - self.at);
-        buffer[..taken].copy_from_slice(&self.current[self.at..self.at + taken]);
-        self.at += taken;
-        Ok(taken)
-    }
 }

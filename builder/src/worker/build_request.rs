@@ -144,6 +144,8 @@ impl RequestBuilder<'_> {
             compression: match spec.options.compression {
                 LayerCompression::Gzip => Compression::Gzip,
                 LayerCompression::Zstd => Compression::Zstd,
+                LayerCompression::ZstdChunked => Compression::ZstdChunked,
+                LayerCompression::Estargz => Compression::Estargz,
             },
             ..target::options(spec, Options::new(crate::COMMIT_FILES, fetching))
         }

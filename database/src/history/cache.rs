@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::model::json::{json, to_json};
 use crate::sql::statement::sql;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Rows that one statement writes.
 const ROWS: usize = 200;
@@ -31,6 +31,9 @@ pub struct CachedLayer {
     /// The time of the build that made it, in seconds since 1970; rows of earlier versions have none.
     #[serde(default)]
     pub made: Option<i64>,
+    /// The annotations of the blob's descriptor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Database {

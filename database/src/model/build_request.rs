@@ -173,6 +173,10 @@ pub enum LayerCompression {
     Gzip,
     /// Smaller and faster, for registries and engines since about 2021.
     Zstd,
+    /// zstd that engines can read in part.
+    ZstdChunked,
+    /// Gzip that engines can read in part.
+    Estargz,
 }
 
 /// How the builds of a rule get on with one another.

@@ -118,6 +118,7 @@ both! {
             media_type: "m".into(),
             empty: false,
             created_ms: 4, content_key: None, made: Some(5),
+            annotations: [("key".to_owned(), "value".to_owned())].into(),
         };
         database.put_cached_layers("one", &[("key".to_owned(), layer.clone())]).await.unwrap();
         let keys = ["key".to_owned(), "other".to_owned()];

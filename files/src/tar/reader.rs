@@ -59,6 +59,11 @@ impl<R: Read> Reader<R> {
         self.input
     }
 
+    /// Returns the input, of which nothing beyond the current header, or what was read of the content, has been taken.
+    pub fn input(&mut self) -> &mut R {
+        &mut self.input
+    }
+
     /// Skips what is left of the current entry and returns the next one, or `None` at the end of the tar.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, TarError> {
         let mut overrides = Overrides::default();

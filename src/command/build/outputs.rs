@@ -59,13 +59,11 @@ impl Outputs {
             return Ok(());
         }
         let fields = Fields { flag, fields: fields("--output", flag, &KEYS)? };
-        match fields.get("compression") {
-            None => {}
-            Some("gzip") => self.compression = Compression::Gzip,
-            Some("zstd") => self.compression = Compression::Zstd,
-            Some(other) => {
-                return Err(fields.problem(&format!("compression={other} is not written; gzip and zstd are")));
-            }
+        if let Some(name) = fields.get("compression") {
+            self.compression = Compression::parse(name).ok_or_else(|| {
+                let known = Compression::ALL.map(Compression::name).join(", ");
+                fields.problem(&format!("compression={name} is not written; these are: {known}"))
+            })?;
         }
         let names = fields.get("name").unwrap_or_default().split(',').filter(|name| !name.is_empty());
         self.names.extend(names.map(str::to_owned));
@@ -171,7 +169,9 @@ mod tests {
         let compression = |flag: &str| Outputs::parse(&[flag.to_owned()]).map(|outputs| outputs.compression);
         assert_eq!(compression("type=registry,compression=zstd"), Ok(Compression::Zstd));
         assert_eq!(compression("type=registry"), Ok(Compression::Gzip));
-        assert!(compression("type=registry,compression=estargz").unwrap_err().contains("gzip and zstd are"));
+        assert_eq!(compression("type=registry,compression=zstd:chunked"), Ok(Compression::ZstdChunked));
+        assert_eq!(compression("type=image,compression=estargz"), Ok(Compression::Estargz));
+        assert!(compression("type=registry,compression=xz").unwrap_err().contains("gzip, zstd, zstd:chunked, estargz"));
         assert!(!Outputs::parse(&["type=cacheonly".to_owned()]).unwrap().keep);
         for bad in
             ["type=bogus", "dest=x", "type=local,dest=-", "type=local", "type=oci,tar=false", "type=oci,x=1,dest=f"]

@@ -47,6 +47,8 @@ fn how(rule: &Rule) -> Vec<String> {
     say(options.path_filter == PathFilter::Automatic, "only if the push changes the image");
     say(options.path_filter == PathFilter::Paths, "only if the push changes its paths");
     say(options.compression == LayerCompression::Zstd, "with layers in zstd");
+    say(options.compression == LayerCompression::ZstdChunked, "with layers in zstd:chunked");
+    say(options.compression == LayerCompression::Estargz, "with layers in eStargz");
     say(!options.submodules, "without submodules");
     say(options.priority > 0, "before others");
     say(options.priority < 0, "after all others");

@@ -205,6 +205,11 @@ pub enum CompressionText {
     Gzip,
     /// Smaller and faster.
     Zstd,
+    /// zstd that engines can read in part.
+    #[serde(rename = "zstd:chunked")]
+    ZstdChunked,
+    /// Gzip that engines can read in part.
+    Estargz,
 }
 
 impl From<CompressionText> for LayerCompression {
@@ -212,6 +217,8 @@ impl From<CompressionText> for LayerCompression {
         match text {
             CompressionText::Gzip => LayerCompression::Gzip,
             CompressionText::Zstd => LayerCompression::Zstd,
+            CompressionText::ZstdChunked => LayerCompression::ZstdChunked,
+            CompressionText::Estargz => LayerCompression::Estargz,
         }
     }
 }
