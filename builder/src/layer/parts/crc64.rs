@@ -2,8 +2,8 @@
 
 /// The polynomial, its bits reversed.
 const POLYNOMIAL: u64 = 0xd800_0000_0000_0000;
-/// Tables for eight bytes at a time.
-static TABLES: [[u64; 256]; 8] = tables();
+/// Tables for sixteen bytes at a time.
+static TABLES: [[u64; 256]; 16] = tables();
 
 /// A checksum in progress.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,10 +13,10 @@ impl Crc64 {
     /// Takes more bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         let mut crc = !self.0;
-        let mut words = bytes.chunks_exact(8);
+        let mut words = bytes.chunks_exact(16);
         for word in &mut words {
-            let word = crc ^ u64::from_le_bytes(word.try_into().unwrap_or_default());
-            crc = (0..8).fold(0, |crc, at| crc ^ TABLES[7 - at][usize::from((word >> (8 * at)) as u8)]);
+            let word = u128::from(crc) ^ u128::from_le_bytes(word.try_into().unwrap_or_default());
+            crc = (0..16).fold(0, |crc, at| crc ^ TABLES[15 - at][usize::from((word >> (8 * at)) as u8)]);
         }
         for &byte in words.remainder() {
             crc = TABLES[0][usize::from(crc as u8 ^ byte)] ^ (crc >> 8);
@@ -30,8 +30,8 @@ impl Crc64 {
     }
 }
 
-const fn tables() -> [[u64; 256]; 8] {
-    let mut tables = [[0; 256]; 8];
+const fn tables() -> [[u64; 256]; 16] {
+    let mut tables = [[0; 256]; 16];
     let mut byte = 0;
     while byte < 256 {
         let mut crc = byte as u64;
@@ -44,7 +44,7 @@ const fn tables() -> [[u64; 256]; 8] {
         byte += 1;
     }
     let mut table = 1;
-    while table < 8 {
+    while table < 16 {
         let mut byte = 0;
         while byte < 256 {
             let before = tables[table - 1][byte];
