@@ -88,20 +88,24 @@ impl Store {
         min_age: Duration,
     ) -> Result<Collected, Error> {
         let (referenced, leased) = (self.referenced()?, leased(self.root())?);
+        let is_old = |digest: &Digest| {
+            let known = fs::metadata(self.path(digest));
+            known.is_ok_and(|known| !known.modified().is_ok_and(|at| !is_older(at, min_age)))
+        };
+        let is_needed = |digest: &Digest| [keep, &referenced, &leased].iter().any(|needed| needed.contains(digest));
+        let unneeded: HashSet<Digest> = blobs.filter(|digest| !is_needed(digest) && is_old(digest)).collect();
         let mut collected = Collected::default();
-        for digest in blobs {
+        if unneeded.is_empty() {
+            return Ok(collected);
+        }
+        // The notes go first: one that a kill left behind would give the repository what somebody else sends later.
+        self.forget_gone(&unneeded)?;
+        for digest in unneeded {
             let path = self.path(&digest);
-            let Ok(known) = fs::metadata(&path) else { continue };
-            let young = known.modified().is_ok_and(|at| !is_older(at, min_age));
-            if young || [keep, &referenced, &leased].iter().any(|needed| needed.contains(&digest)) {
-                continue;
-            }
+            let size = fs::metadata(&path).map_or(0, |known| known.len());
             fs::remove_file(&path).map_err(Error::file("removing", &path))?;
             collected.blobs += 1;
-            collected.bytes += known.len();
-        }
-        if collected.blobs > 0 {
-            self.forget_gone()?;
+            collected.bytes += size;
         }
         Ok(collected)
     }

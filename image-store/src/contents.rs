@@ -177,15 +177,16 @@ impl Store {
         fs::rename(&part, &contents).map_err(Error::file("renaming to", &contents))
     }
 
-    /// Forgets the notes of what is gone; called by a collection, which is alone.
-    pub(crate) fn forget_gone(&self) -> Result<(), Error> {
+    /// Forgets the notes of what is gone or is going; called by a collection, which is alone.
+    pub(crate) fn forget_gone(&self, going: &HashSet<Digest>) -> Result<(), Error> {
         let contents = self.root().join(CONTENTS);
         for name in names(&contents)? {
             let repository = contents.join(&name);
             for part in [Part::Blob, Part::Manifest] {
                 let directory = repository.join(part.directory());
                 for hex in names(&directory)? {
-                    if !Digest::from_hex(&hex).is_some_and(|digest| self.path(&digest).exists()) {
+                    let stays = |digest: &Digest| !going.contains(digest) && self.path(digest).exists();
+                    if !Digest::from_hex(&hex).is_some_and(|digest| stays(&digest)) {
                         let note = directory.join(&hex);
                         fs::remove_file(&note).map_err(Error::file("removing", &note))?;
                     }
@@ -242,6 +243,19 @@ mod tests {
         assert_eq!(store.collect(&HashSet::new(), Duration::ZERO).unwrap().blobs, 1);
         store.put(b"blob").unwrap();
         assert!(!store.has("a/b", Part::Blob, &digest).unwrap(), "somebody else's later blob is not its own");
+    }
+
+    #[test]
+    fn a_collection_that_is_cut_short_gives_nobody_what_others_send_later() {
+        let (_directory, store) = store();
+        let digest = store.put(b"blob").unwrap();
+        store.admit("a/b", Part::Blob, &digest).unwrap();
+        // A directory in the place of a blob cannot be removed as a file: the collection ends there, wherever that is.
+        let stuck = store.path(&Digest::of(b"stuck"));
+        fs::create_dir(&stuck).unwrap();
+        assert!(store.collect(&HashSet::new(), Duration::ZERO).is_err());
+        store.put(b"blob").unwrap();
+        assert!(!store.has("a/b", Part::Blob, &digest).unwrap());
     }
 
     #[test]

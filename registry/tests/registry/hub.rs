@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use tower::Service;
 
 pub(crate) struct Hub {
-    pub directory: tempfile::TempDir,
+    directory: Option<tempfile::TempDir>,
     pub store: Store,
     pub router: Router,
 }
@@ -45,9 +45,20 @@ impl Hub {
 
     pub(crate) fn with(settings: Settings) -> Hub {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
+        let hub = Hub::at(directory.path(), settings);
+        Hub { directory: Some(directory), ..hub }
+    }
+
+    /// Returns a registry over a store that stays.
+    pub(crate) fn at(directory: &std::path::Path, settings: Settings) -> Hub {
+        let store = Store::open(directory).unwrap();
         let router = registry::router(store.clone(), settings);
-        Hub { directory, store, router }
+        Hub { directory: None, store, router }
+    }
+
+    /// Returns the directory of the store.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.as_ref().unwrap().path()
     }
 
     pub(crate) async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {

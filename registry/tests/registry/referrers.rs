@@ -97,7 +97,7 @@ async fn a_referrer_that_goes_is_listed_no_more_and_lost_notes_come_back() {
     assert_eq!(hub.status(Method::DELETE, &format!("a/a/manifests/{}", digest_of(&one))).await, 202);
     assert_eq!(listed(&hub.get(&path).await).len(), 1);
     // A power loss may take the notes; what tags lead to is noted again.
-    std::fs::remove_dir_all(hub.directory.path().join("contents/a%2Fa")).unwrap();
+    std::fs::remove_dir_all(hub.directory().join("contents/a%2Fa")).unwrap();
     assert!(listed(&hub.get(&path).await).is_empty());
     hub.store.readmit().unwrap();
     assert_eq!(listed(&hub.get(&path).await).len(), 1);
@@ -113,8 +113,8 @@ async fn a_store_of_an_earlier_version_has_its_referrers() {
     hub.upload("a/a", b"{}").await;
     let subject = digest_of(&manifest(&[]));
     assert_eq!(hub.put("a/a", "", &artifact(&subject, "a/b", 1)).await.status, 201);
-    std::fs::remove_dir_all(hub.directory.path().join("contents/a%2Fa/referrers")).unwrap();
-    std::fs::remove_file(hub.directory.path().join("referrers.noted")).unwrap();
-    image_store::Store::open(hub.directory.path()).unwrap();
+    std::fs::remove_dir_all(hub.directory().join("contents/a%2Fa/referrers")).unwrap();
+    std::fs::remove_file(hub.directory().join("referrers.noted")).unwrap();
+    image_store::Store::open(hub.directory()).unwrap();
     assert_eq!(listed(&hub.get(&format!("a/a/referrers/{subject}")).await).len(), 1);
 }

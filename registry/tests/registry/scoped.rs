@@ -257,7 +257,7 @@ async fn manifests_in_indexes_are_there_again_after_a_start_of_the_machine() {
     // BuildKit's cache is an index of layers.
     let cache = index_of(descriptor(media_type::OCI_LAYER_GZIP, b"cached"));
     assert_eq!(hub.put("team/app", "cache", &cache).await.status, 201);
-    std::fs::remove_dir_all(hub.directory.path().join("contents")).unwrap();
+    std::fs::remove_dir_all(hub.directory().join("contents")).unwrap();
     hub.store.readmit().unwrap();
     for blob in [&b"{}"[..], b"layer", b"cached"] {
         assert_eq!(hub.status(Method::GET, &format!("team/app/blobs/{}", Digest::of(blob))).await, 200);

@@ -141,7 +141,7 @@ async fn an_upload_is_cancelled_once_and_leaves_nothing() {
     for method in [Method::DELETE, Method::GET, Method::PATCH] {
         assert_eq!(hub.ask_at(method, &place, &[], Body::empty()).await.status, 404);
     }
-    assert_eq!(std::fs::read_dir(hub.directory.path().join("tmp")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(hub.directory().join("tmp")).unwrap().count(), 0);
 }
 
 #[tokio::test]
