@@ -30,7 +30,7 @@ pub use contents::Part;
 pub use deleted::DeletedTag;
 pub use document::{Document, MAX_DOCUMENT, Named};
 pub use error::Error;
-pub use mirror::{Mirror, MirrorName, MirrorSettings, Mirrors, Upstream};
+pub use mirror::{Coming, Mirror, MirrorBlob, MirrorName, MirrorSettings, Mirrors, Upstream};
 pub use served::{SERVED, Served, UNPACKED};
 pub use store::Store;
 pub use writer::{BlobWriter, Written};

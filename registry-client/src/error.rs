@@ -205,6 +205,39 @@ impl Error {
         }
     }
 
+    /// Returns the same error for another one who waited for the same.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let asked = String::new();
+        match self {
+            Error::Denied(refusal) => Error::Denied(refusal.clone()),
+            Error::NotReadable(image) => Error::NotReadable(image.clone()),
+            Error::NotFound(text) => Error::NotFound(text.clone()),
+            Error::DigestMismatch(digest) => Error::DigestMismatch(digest.clone()),
+            Error::NotAllowed(text) => Error::NotAllowed(text.clone()),
+            Error::NoPlatform(platform) => Error::NoPlatform(platform.clone()),
+            Error::Status { registry, status, message, retry_after, asked } => {
+                let (registry, message, asked) = (registry.clone(), message.clone(), asked.clone());
+                Error::Status { registry, status: *status, message, retry_after: *retry_after, asked }
+            }
+            Error::TokenServer { registry, host, problem, asked } => {
+                let (registry, host) = (registry.clone(), host.clone());
+                Error::TokenServer { registry, host, problem: problem.clone(), asked: asked.clone() }
+            }
+            Error::Transport { registry, .. } => Error::broken(registry, "the connection broke, or there was none"),
+            Error::Broken { registry, problem, asked } => {
+                Error::Broken { registry: registry.clone(), problem, asked: asked.clone() }
+            }
+            Error::Speech { registry, problem, .. } => {
+                Error::Speech { registry: registry.clone(), problem: problem.clone(), asked }
+            }
+            Error::InvalidDocument { registry, problem, .. } => Error::document(registry, problem.clone()),
+            Error::Local(_) | Error::Setup(_) | Error::Certificate { .. } => {
+                Error::Local(std::io::Error::other(report(self)))
+            }
+        }
+    }
+
     pub(crate) fn broken(registry: &str, problem: &'static str) -> Self {
         Error::Broken { registry: registry.to_owned(), problem, asked: String::new() }
     }

@@ -6,7 +6,7 @@ use crate::{Client, Descriptor, Digest, Error, ImageConfig, Index, Manifest, Pla
 use reqwest::{Method, Response, StatusCode};
 
 /// Largest manifest that is read.
-const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 /// Largest image configuration that is read.
 const MAX_CONFIG: u64 = 8 * 1024 * 1024;
 /// Most layers an image may have.

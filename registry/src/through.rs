@@ -2,7 +2,7 @@
 //! mirror's login alone may read is shown to those who have no right of their own to it.
 
 use crate::error::Failure;
-use crate::query::parameter;
+use crate::query::{parameter, with_link};
 use crate::rights::{Action, Caller};
 use crate::route::{Route, Selector};
 use crate::server::Registry;
@@ -10,8 +10,13 @@ use crate::{blobs, manifests};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use image_store::{Mirror, MirrorName};
-use registry_client::{Digest, Error, Mirrored, Reader, report};
+use bytes::Bytes;
+use futures::Stream;
+use image_store::{Coming, Mirror, MirrorBlob, MirrorName};
+use registry_client::{Digest, Error, Listed, Mirrored, Reader, media_type, report};
+use serde_json::{Value, json};
+use std::io;
+use std::sync::Arc;
 
 /// Marks an answer that is what a tag meant earlier.
 const STALE: HeaderName = HeaderName::from_static("slipway-stale");
@@ -25,6 +30,8 @@ pub(crate) struct Through {
     canonical: String,
     /// The repository as the request has it.
     asked: String,
+    /// The query of the request.
+    query: String,
 }
 
 impl Through {
@@ -38,6 +45,7 @@ impl Through {
             repository: repository.to_owned(),
             canonical: format!("{}/{repository}", mirror.settings.host),
             asked: asked.to_owned(),
+            query: uri.query().unwrap_or_default().to_owned(),
         };
         if let Some(mirror) = parameter(uri, "ns").and_then(|host| mirrors.of(&host).cloned()) {
             return Some(through(&mirror, asked));
@@ -48,7 +56,7 @@ impl Through {
             return Some(through(mirror, repository));
         }
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        let is_content = matches!(route, Route::Manifest(..) | Route::Blob(..));
+        let is_content = !matches!(route, Route::Uploads(_) | Route::Upload(..));
         let mirror = mirrors.default_mirror().filter(|_| is_read && is_content)?;
         let is_own = registry.store.is_repository(asked).unwrap_or(true);
         (!is_own).then(|| through(mirror, asked))
@@ -87,8 +95,10 @@ impl Through {
             Route::Manifest(_, selector) => self.manifest(selector, reader, method, headers).await,
             Route::Blob(_, digest) if *method == Method::HEAD => self.blob_head(&digest, reader).await,
             Route::Blob(_, digest) => self.blob(&digest, reader, headers).await,
+            Route::Tags(_) => self.tags(reader).await,
+            Route::Referrers(_, subject) => self.referrers(&subject, reader).await,
             _ => {
-                let message = format!("a mirror has manifests and blobs alone: ask {host} for the rest");
+                let message = format!("a mirror has what can be pulled alone: ask {host} for the rest");
                 Err(Failure::new(StatusCode::NOT_FOUND, "UNSUPPORTED", message))
             }
         }
@@ -126,8 +136,19 @@ impl Through {
 
     async fn blob(&self, digest: &Digest, reader: Reader, headers: &HeaderMap) -> Result<Response, Failure> {
         let unknown = || Failure::blob_unknown(digest.as_str());
-        let found = self.mirror.blob(&self.repository, digest, reader).await;
-        let file = found.map_err(|error| self.failure(error, unknown))?.ok_or_else(unknown)?;
+        // A part is cut out of what is whole.
+        let is_part = headers.contains_key(header::RANGE) || blobs::is_known(headers, digest);
+        let found = match is_part {
+            true => self.mirror.blob(&self.repository, digest, reader).await.map(|file| file.map(MirrorBlob::Here)),
+            false => self.mirror.blob_as_it_comes(&self.repository, digest, reader).await,
+        };
+        let file = match found.map_err(|error| self.failure(error, unknown))?.ok_or_else(unknown)? {
+            MirrorBlob::Here(file) => file,
+            MirrorBlob::Coming { coming, size } => {
+                let etag = [(header::ETAG, format!("\"{digest}\""))];
+                return Ok((blob_headers(digest, size), etag, Body::from_stream(streamed(coming))).into_response());
+            }
+        };
         let size = file.metadata()?.len();
         let store = self.mirror.store().clone();
         let blob = blobs::Opened { store, digest: digest.clone(), size, file: tokio::fs::File::from_std(file) };
@@ -138,12 +159,58 @@ impl Through {
         let unknown = || Failure::blob_unknown(digest.as_str());
         let found = self.mirror.blob_size(&self.repository, digest, reader).await;
         let size = found.map_err(|error| self.failure(error, unknown))?.ok_or_else(unknown)?;
-        let headers = [
-            (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-            (header::CONTENT_LENGTH, size.to_string()),
-            (header::ACCEPT_RANGES, "bytes".to_owned()),
-        ];
-        Ok((headers, [("Docker-Content-Digest", digest.to_string())], Body::empty()).into_response())
+        Ok((blob_headers(digest, size), Body::empty()).into_response())
+    }
+
+    /// Passes on a page of the tags, under the name that was asked for.
+    async fn tags(&self, reader: Reader) -> Result<Response, Failure> {
+        let unknown = || Failure::name_unknown(&self.asked);
+        let (page, mut list) = self.list("tags/list", reader, unknown).await?;
+        let tags = list["tags"].take();
+        let list = json!({"name": self.asked, "tags": if tags.is_array() { tags } else { json!([]) }});
+        Ok(self.with_next(axum::Json(list).into_response(), &page, "tags/list"))
+    }
+
+    /// Passes on a page of the referrers. Of a registry that has no such lists, clients ask for a tag instead.
+    async fn referrers(&self, subject: &Digest, reader: Reader) -> Result<Response, Failure> {
+        let path = format!("referrers/{subject}");
+        let (page, list) = self.list(&path, reader, || Failure::manifest_unknown(subject.as_str())).await?;
+        let answer = ([(header::CONTENT_TYPE, media_type::OCI_INDEX)], list.to_string()).into_response();
+        let mut answer = self.with_next(answer, &page, &path);
+        if let Some(filters) = page.filters.as_deref().and_then(|filters| HeaderValue::from_str(filters).ok()) {
+            answer.headers_mut().insert("OCI-Filters-Applied", filters);
+        }
+        Ok(answer)
+    }
+
+    /// Asks for a page of a list with the query of the request.
+    async fn list(
+        &self,
+        path: &str,
+        reader: Reader,
+        unknown: impl Fn() -> Failure,
+    ) -> Result<(Listed, Value), Failure> {
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("ns="));
+        let query = pairs.collect::<Vec<_>>().join("&");
+        let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        let listed = self.mirror.list(&self.repository, &path, reader).await;
+        let page = listed.map_err(|error| self.failure(error, &unknown))?.ok_or_else(&unknown)?;
+        let list = serde_json::from_slice::<Value>(&page.bytes).ok().filter(Value::is_object);
+        let list = list.ok_or_else(|| {
+            let message = format!("{}, of which this is a mirror, sent no list", self.mirror.settings.host);
+            Failure::new(StatusCode::BAD_GATEWAY, "UNKNOWN", message)
+        })?;
+        Ok((page, list))
+    }
+
+    /// Adds the address of the next page here.
+    fn with_next(&self, response: Response, page: &Listed, path: &str) -> Response {
+        let ns = self.query.split('&').find(|pair| pair.starts_with("ns=")).map(|pair| format!("&{pair}"));
+        let next = page
+            .next
+            .as_deref()
+            .map(|query| format!("</v2/{}/{path}?{query}{}>; rel=\"next\"", self.asked, ns.unwrap_or_default()));
+        with_link(response, next)
     }
 
     /// Tells a client what the other registry answered; what it refuses is not there.
@@ -162,6 +229,25 @@ impl Through {
             }
         }
     }
+}
+
+fn blob_headers(digest: &Digest, size: u64) -> [(HeaderName, String); 4] {
+    [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, size.to_string()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (HeaderName::from_static("docker-content-digest"), digest.to_string()),
+    ]
+}
+
+/// Returns the bytes of a blob as they come; they end with an error if the blob does not come whole.
+fn streamed(coming: Arc<Coming>) -> impl Stream<Item = io::Result<Bytes>> {
+    futures::stream::try_unfold((coming, 0), |state| async move {
+        let (coming, at) = state;
+        let bytes = coming.read(at, blobs::CHUNK).await?;
+        let next = (coming, at + bytes.len() as u64);
+        Ok((!bytes.is_empty()).then(|| (Bytes::from(bytes), next)))
+    })
 }
 
 impl Registry {

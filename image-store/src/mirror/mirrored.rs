@@ -1,5 +1,6 @@
 //! One mirror: what of a registry is here, who may have it, and until when a tag counts as fresh.
 
+use super::coming::{Coming, Downloads};
 use super::flight::Flights;
 use super::limits::{Limits, now_ms};
 use crate::{Error, Part, Store};
@@ -54,6 +55,19 @@ pub enum Named {
     Digest(Digest),
 }
 
+/// A blob of a mirror.
+pub enum MirrorBlob {
+    /// It is here.
+    Here(File),
+    /// It is being downloaded, and its first bytes are here.
+    Coming {
+        /// The download.
+        coming: Arc<Coming>,
+        /// Bytes that it will have.
+        size: u64,
+    },
+}
+
 /// A mirror of a registry; cheap to clone.
 #[derive(Clone)]
 pub struct Mirror {
@@ -62,6 +76,7 @@ pub struct Mirror {
     pub(crate) upstream: Upstream,
     pub(crate) store: Store,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) downloads: Arc<Downloads>,
     pub(crate) limits: Arc<Limits>,
 }
 
@@ -86,7 +101,8 @@ impl Mirror {
         let store = Store::open(directory)?;
         let flights = Arc::new(Flights::open(directory.join("flights"))?);
         let limits = Arc::new(Limits::new(directory.join("paused")));
-        Ok(Mirror { settings: Arc::new(settings), upstream, store, flights, limits })
+        let downloads = Arc::default();
+        Ok(Mirror { settings: Arc::new(settings), upstream, store, flights, downloads, limits })
     }
 
     /// Returns the store of what was read.

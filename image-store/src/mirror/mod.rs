@@ -1,12 +1,14 @@
 //! Mirrors: pull-through caches of registries, each with a store of its own.
 
+mod coming;
 mod eviction;
 mod flight;
 mod limits;
+mod lists;
 mod mirrored;
 mod mirrors;
-mod sink;
 mod upstream;
 
-pub use mirrored::{Mirror, MirrorSettings, Named as MirrorName, Upstream};
+pub use coming::Coming;
+pub use mirrored::{Mirror, MirrorBlob, MirrorSettings, Named as MirrorName, Upstream};
 pub use mirrors::Mirrors;

@@ -1,13 +1,14 @@
 //! Reading through a mirror: what is here and fresh is served, the rest is asked for once, and what is old serves while the
 //! registry is away.
 
+use super::coming::{Coming, Sink};
 use super::eviction::evict;
 use super::limits::now_ms;
-use super::mirrored::{Mirror, Named, ShownNote};
-use super::sink::Sink;
+use super::mirrored::{Mirror, MirrorBlob, Named, ShownNote};
 use crate::{Part, Store};
 use registry_client::{Descriptor, Digest, Error, Mirrored, Reader, Reference, report};
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a request waits for a registry that limits requests.
@@ -36,7 +37,7 @@ impl Mirror {
             }
             self.wait(began).await;
             let asked = self.ask(repository, named, &reference, old.as_ref()).await;
-            match self.judged(asked, began)? {
+            match self.judged(asked, began) {
                 Verdict::Found(found) => return Ok(Some(found)),
                 Verdict::Again => {}
                 Verdict::Failed(error) => match &old {
@@ -56,23 +57,77 @@ impl Mirror {
         if !self.may_read(&reference, reader, Asked::Blob).await? {
             return Ok(None);
         }
-        if let Some(file) = self.blob_here(repository, digest) {
-            return Ok(Some(file));
+        let began = Instant::now();
+        loop {
+            if let Some(file) = self.blob_here(repository, digest) {
+                return Ok(Some(file));
+            }
+            match self.coming(repository, &reference, digest).ended().await {
+                // It is here now; or whoever downloaded it went away, and the next one does.
+                Ok(_) => {}
+                Err(error) if is_limit(&error) && began.elapsed() < MAX_WAIT => {}
+                Err(error) => return Err(error),
+            }
         }
-        let _flight = self.flights.begin(&format!("blob {digest}")).await.map_err(local)?;
-        if let Some(file) = self.blob_here(repository, digest) {
-            return Ok(Some(file));
+    }
+
+    /// Returns a blob that is here, or that is coming; `None` if the reader may not have it from here.
+    pub async fn blob_as_it_comes(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        reader: Reader,
+    ) -> Result<Option<MirrorBlob>, Error> {
+        let Some(reference) = self.reference(repository, &Named::Digest(digest.clone())) else { return Ok(None) };
+        if !self.may_read(&reference, reader, Asked::Blob).await? {
+            return Ok(None);
         }
         let began = Instant::now();
         loop {
-            self.wait(began).await;
-            let asked = self.download(repository, &reference, digest).await;
-            match self.judged(asked, began)? {
-                Verdict::Found(file) => return Ok(Some(file)),
-                Verdict::Again => {}
-                Verdict::Failed(error) => return Err(error),
+            if let Some(file) = self.blob_here(repository, digest) {
+                return Ok(Some(MirrorBlob::Here(file)));
+            }
+            let coming = self.coming(repository, &reference, digest);
+            match coming.begun().await {
+                Ok(Some(size)) => return Ok(Some(MirrorBlob::Coming { coming, size })),
+                Ok(None) => {}
+                Err(error) if is_limit(&error) && began.elapsed() < MAX_WAIT => {}
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Returns the download of a blob: the one that is under way, or a new one. It goes on when all who read it are gone.
+    fn coming(&self, repository: &str, reference: &Reference, digest: &Digest) -> Arc<Coming> {
+        let (coming, ending) = self.downloads.join(repository, digest);
+        if let Some(ending) = ending {
+            let (mirror, repository) = (self.clone(), repository.to_owned());
+            let (reference, digest) = (reference.clone(), digest.clone());
+            tokio::spawn(async move {
+                let result = mirror.fetch(&repository, &reference, &digest, ending.coming()).await;
+                ending.tell(result);
+            });
+        }
+        coming
+    }
+
+    async fn fetch(
+        &self,
+        repository: &str,
+        reference: &Reference,
+        digest: &Digest,
+        coming: &Coming,
+    ) -> Result<(), Error> {
+        let _flight = self.flights.begin(&format!("blob {digest}")).await.map_err(local)?;
+        // Another process may have brought it.
+        if let Some(file) = self.blob_here(repository, digest) {
+            let size = file.metadata()?.len();
+            coming.begin(file, size);
+            return Ok(());
+        }
+        self.wait(Instant::now()).await;
+        let downloaded = self.download(repository, reference, digest, coming).await;
+        self.noted(downloaded)
     }
 
     /// Returns the size of a blob, which need not be here; `None` if there is none, or the reader may not have it.
@@ -116,7 +171,7 @@ impl Mirror {
         Some(stale(reference, old, &format!("it limits requests, for {} s more", pause.as_secs() + 1)))
     }
 
-    async fn wait(&self, began: Instant) {
+    pub(crate) async fn wait(&self, began: Instant) {
         if let Some(pause) = self.limits.paused() {
             let left = MAX_WAIT.saturating_sub(began.elapsed());
             tracing::warn!(
@@ -154,40 +209,46 @@ impl Mirror {
     }
 
     /// Downloads a blob, verified, and makes room for it.
-    async fn download(&self, repository: &str, reference: &Reference, digest: &Digest) -> Result<File, Error> {
+    async fn download(
+        &self,
+        repository: &str,
+        reference: &Reference,
+        digest: &Digest,
+        coming: &Coming,
+    ) -> Result<(), Error> {
         let client = &self.upstream.own;
         let gone = || Error::NotFound(format!("`{reference}` has no blob {digest}"));
         let size = client.blob_size(reference, digest).await?.ok_or_else(gone)?;
-        // It stays until it is open.
-        let held = self.store.leased().map_err(local)?;
-        let mut sink = Sink(held.writer_with(digest.algorithm()).map_err(local)?);
+        let writer = self.store.writer_with(digest.algorithm()).map_err(local)?;
+        coming.begin(writer.reader().map_err(local)?, size);
+        let mut sink = Sink { writer, coming };
         client.pull_blob(reference, &Descriptor::new("", digest.clone(), size), &mut sink).await?;
-        sink.0.commit_expecting(digest).map_err(local)?;
+        sink.writer.commit_expecting(digest).map_err(local)?;
         self.store.admit(repository, Part::Blob, digest).map_err(local)?;
-        let file = held.open_blob(digest).map_err(local)?;
-        drop(held);
+        // What came a moment ago stays.
         let (store, limit) = (self.store.clone(), self.settings.limit);
         make_room(store, limit, self.settings.host.clone()).await;
-        Ok(file)
+        Ok(())
     }
 
     /// Decides what becomes of an answer: one that limits requests is waited for, as long as that makes sense.
-    fn judged<T>(&self, asked: Result<T, Error>, began: Instant) -> Result<Verdict<T>, Error> {
-        let error = match asked {
-            Ok(found) => {
-                self.limits.set_away(false);
-                return Ok(Verdict::Found(found));
-            }
-            Err(error) => error,
-        };
-        if let Error::Status { status: 429, retry_after, .. } = &error {
-            self.limits.pause(*retry_after).map_err(local)?;
-            return Ok(if began.elapsed() < MAX_WAIT { Verdict::Again } else { Verdict::Failed(error) });
+    fn judged<T>(&self, asked: Result<T, Error>, began: Instant) -> Verdict<T> {
+        match self.noted(asked) {
+            Ok(found) => Verdict::Found(found),
+            Err(error) if is_limit(&error) && began.elapsed() < MAX_WAIT => Verdict::Again,
+            Err(error) => Verdict::Failed(error),
         }
-        if is_away(&error) {
-            self.limits.set_away(true);
+    }
+
+    /// Takes note of what an answer says of the registry: that it limits requests, is away, or is there.
+    pub(crate) fn noted<T>(&self, asked: Result<T, Error>) -> Result<T, Error> {
+        match &asked {
+            Ok(_) => self.limits.set_away(false),
+            Err(Error::Status { status: 429, retry_after, .. }) => self.limits.pause(*retry_after).map_err(local)?,
+            Err(error) if is_away(error) => self.limits.set_away(true),
+            Err(_) => {}
         }
-        Ok(Verdict::Failed(error))
+        asked
     }
 
     fn forget_gone(&self, repository: &str, named: &Named, error: &Error) {
@@ -251,6 +312,10 @@ async fn make_room(store: Store, limit: u64, host: String) {
         Ok(Ok(blobs)) => tracing::info!(mirror = host, blobs, "a mirror made room"),
         Ok(Err(error)) => tracing::warn!(mirror = host, error = report(&error), "a mirror cannot make room"),
     }
+}
+
+fn is_limit(error: &Error) -> bool {
+    matches!(error, Error::Status { status: 429, .. })
 }
 
 /// Tells whether an error says nothing of the image: the registry is away, or busy.

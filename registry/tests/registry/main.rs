@@ -7,6 +7,7 @@ mod hub;
 mod lists;
 mod manifests;
 mod mirror;
+mod mirror_streams;
 mod model;
 mod policy;
 mod referrers;
