@@ -224,7 +224,7 @@ fn resolve_and_plan<'r>(
                 error.with_hint(&plan::image_hint(parsed, &image.name)).at_step(0, image.lines, &image.instruction)
             })?;
             if let Some(text) = &resolved.stale {
-                observer.observe(Event::Warning(text));
+                observer.observe(Event::StaleImage(text));
             }
             images.insert(image.key.clone(), resolved.config.clone());
             sources.add_image(&image.key, resolved);

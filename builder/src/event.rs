@@ -33,6 +33,8 @@ pub enum Event<'a> {
     Planned(&'a [StepSummary]),
     /// Something the user should know that does not end the build.
     Warning(&'a str),
+    /// A base image is what its name meant earlier: its registry cannot be asked. Stays with the build.
+    StaleImage(&'a str),
     /// A step waits for the end of another stage.
     Waiting {
         /// Its number.

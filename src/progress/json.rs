@@ -26,7 +26,7 @@ impl Observer for Json {
                 json!({"event": "phase", "phase": format!("{phase:?}").to_lowercase(), "text": text})
             }
             Event::Commit { id, message } => json!({"event": "commit", "id": id, "message": message}),
-            Event::Warning(text) => json!({"event": "warning", "text": text}),
+            Event::Warning(text) | Event::StaleImage(text) => json!({"event": "warning", "text": text}),
             Event::Planned(steps) => {
                 let steps: Vec<_> = steps
                     .iter()

@@ -59,7 +59,7 @@ impl State {
         match event {
             Event::Planned(steps) => self.steps = steps.to_vec(),
             Event::Commit { id, message } => writeln!(to, "{label}commit {id} {}", sanitize(message))?,
-            Event::Warning(text) => writeln!(to, "{label}WARN: {}", sanitize(text))?,
+            Event::Warning(text) | Event::StaleImage(text) => writeln!(to, "{label}WARN: {}", sanitize(text))?,
             Event::Started { step } => {
                 self.began.insert(*step, Instant::now());
                 if let Some(summary) = step.checked_sub(1).and_then(|index| self.steps.get(index)) {

@@ -21,6 +21,8 @@ fn builds_and_pulls_read_through_a_mirror_which_serves_while_the_registry_is_awa
     let log = yard.log(&id);
     let is_told = |line: &str| line.starts_with("WARNING: ") && line.contains("as it was known earlier");
     assert!(log.lines().any(is_told), "{log}");
+    let build = yard.build(&id);
+    assert!(build.warnings.len() == 1 && build.warnings[0].contains("as it was known earlier"), "{:?}", build.warnings);
     // Commands by hand read the same configuration; what builds brought is here.
     std::fs::copy(yard.path("slipway.toml"), yard.path("data/slipway.toml")).unwrap();
     let pull = |image: &str| {

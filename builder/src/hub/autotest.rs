@@ -331,7 +331,9 @@ impl Observer for Lines<'_> {
     fn observe(&self, event: crate::event::Event<'_>) {
         match event {
             crate::event::Event::Output { bytes, .. } => self.test.phases.print(self.test.step, bytes),
-            crate::event::Event::Warning(text) => self.test.say(&format!("WARNING: {text}\n")),
+            crate::event::Event::Warning(text) | crate::event::Event::StaleImage(text) => {
+                self.test.say(&format!("WARNING: {text}\n"));
+            }
             _ => {}
         }
     }

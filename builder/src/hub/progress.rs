@@ -33,7 +33,7 @@ impl Observer for Printed<'_> {
             Event::Planned(steps) => {
                 *self.steps.lock().unwrap_or_else(PoisonError::into_inner) = steps.to_vec();
             }
-            Event::Warning(text) => self.caller.complain(format!("WARNING: {text}\n")),
+            Event::Warning(text) | Event::StaleImage(text) => self.caller.complain(format!("WARNING: {text}\n")),
             Event::Output { bytes, .. } => self.caller.complain(bytes),
             _ if self.is_quiet => {}
             Event::Started { step } => self.step(step, ""),

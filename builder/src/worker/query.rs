@@ -193,7 +193,7 @@ struct Warnings(Mutex<Vec<String>>);
 
 impl Observer for Warnings {
     fn observe(&self, event: Event<'_>) {
-        if let Event::Warning(text) = event {
+        if let Event::Warning(text) | Event::StaleImage(text) = event {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Recorder {
     /// Where each step is among those of its stage, as `slipway build` shows it.
     places: Mutex<Vec<String>>,
     quota: Mutex<Quota>,
+    /// The warnings that stay with the build.
+    warnings: Mutex<Vec<String>>,
     /// The state of the build in the database, once all notes are written.
     state: Mutex<BuildState>,
     thread: JoinHandle<()>,
@@ -50,7 +52,15 @@ impl Recorder {
         let services = services.clone();
         let thread = std::thread::spawn(move || write_all(&services, &claim, &waiting, &cancel));
         let state = Mutex::new(BuildState::Preparing);
-        Recorder { notes, steps: Mutex::default(), places: Mutex::default(), quota: Mutex::default(), state, thread }
+        Recorder {
+            notes,
+            steps: Mutex::default(),
+            places: Mutex::default(),
+            quota: Mutex::default(),
+            warnings: Mutex::default(),
+            state,
+            thread,
+        }
     }
 
     /// Adds a line of slipway's own to the log.
@@ -59,12 +69,20 @@ impl Recorder {
         self.note(Note::Log(None, database::redact(text).as_bytes().to_vec()));
     }
 
-    /// Writes to the build, beside the log, what is odd about its commit.
+    /// Writes to the build, beside the log, what is odd about its commit or its base images; each once.
     pub(crate) fn warn(&self, warnings: Vec<String>) {
-        for text in &warnings {
-            self.say(&format!("WARNING: {text}\n"));
+        let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.len();
+        for text in warnings {
+            let text = database::redact(&text).to_string();
+            if !known.contains(&text) {
+                self.say(&format!("WARNING: {text}\n"));
+                known.push(text);
+            }
         }
-        self.note(Note::Warnings(warnings));
+        if known.len() > before {
+            self.note(Note::Warnings(known.clone()));
+        }
     }
 
     /// Returns which steps ran when the build was ended, as a clause for its reason; nothing if none did.
@@ -140,6 +158,7 @@ impl Observer for Recorder {
             }
             Event::Commit { id, message } => self.note(Note::Commit(id.to_owned(), message.to_owned())),
             Event::Warning(text) => self.say(&format!("WARNING: {text}\n")),
+            Event::StaleImage(text) => self.warn(vec![text.to_owned()]),
             // The steps of a further platform come after those that are known.
             Event::Planned(summaries) => {
                 *self.places.lock().unwrap_or_else(PoisonError::into_inner) =
