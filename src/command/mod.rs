@@ -11,6 +11,7 @@ mod container;
 mod deliveries;
 mod explain;
 mod findings;
+mod forge_deliveries;
 mod image;
 mod import;
 mod local_database;

@@ -1,7 +1,7 @@
 //! `slipway repo`: the repositories that a server builds.
 
 use super::status::table;
-use super::{import, shadow};
+use super::{forge_deliveries, import, shadow};
 use crate::client::{Connection, encoded, print_json, read, repository_name};
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -29,6 +29,8 @@ enum Command {
     Add(Add),
     /// Register the repository's webhook on its forge, or repair it, with the server's token
     Connect(Connect),
+    /// Show the deliveries of the repository's webhook as its forge tells them, and have it send again what failed
+    Deliveries(forge_deliveries::Arguments),
     /// Show the deploy key by which commits are fetched over ssh; make it, if there is none
     Key(Key),
     /// Compare what is built here with the image that another service builds of the same source (shadow_of)
@@ -111,6 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Command::Show(named) => show(named),
         Command::Add(add) => self::add(add),
         Command::Connect(named) => connect(named),
+        Command::Deliveries(arguments) => forge_deliveries::run(arguments),
         Command::Key(arguments) => key(arguments),
         Command::Shadow(arguments) => shadow::compare(arguments),
         Command::Switch(arguments) => shadow::switch(arguments),

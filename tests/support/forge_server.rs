@@ -2,6 +2,7 @@
 //! or header, fields they do not know, states they do not have, texts that are too long.
 
 use super::forge_comments::{ForgeComments, REPOSITORY_ID};
+use super::forge_hook_log::ForgeHookLog;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -53,13 +54,14 @@ pub(crate) struct ForgeServer {
     _tokio: tokio::runtime::Runtime,
 }
 
-struct Known {
-    kind: &'static str,
+pub(super) struct Known {
+    pub(super) kind: &'static str,
     token: String,
     told: Mutex<Vec<Told>>,
     asked: Mutex<Vec<(Instant, String)>>,
     mood: Mutex<Mood>,
-    hooks: Mutex<Vec<Value>>,
+    pub(super) hooks: Mutex<Vec<Value>>,
+    log: ForgeHookLog,
     comments: ForgeComments,
 }
 
@@ -68,7 +70,8 @@ impl ForgeServer {
     pub(crate) fn start(kind: &'static str, token: &str) -> ForgeServer {
         let (told, asked, mood, hooks) = (Mutex::default(), Mutex::default(), Mutex::new(Mood::Well), Mutex::default());
         let comments = ForgeComments::new(kind);
-        let known = Arc::new(Known { kind, token: token.to_owned(), told, asked, mood, hooks, comments });
+        let log = ForgeHookLog::new(kind);
+        let known = Arc::new(Known { kind, token: token.to_owned(), told, asked, mood, hooks, log, comments });
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -108,6 +111,11 @@ impl ForgeServer {
         &self.known.comments
     }
 
+    /// Returns the deliveries that it tells of.
+    pub(crate) fn log(&self) -> &ForgeHookLog {
+        &self.known.log
+    }
+
     /// Changes the webhooks that are registered.
     pub(crate) fn set_hooks(&self, hooks: Vec<Value>) {
         *self.known.hooks.lock().unwrap() = hooks;
@@ -120,7 +128,7 @@ impl ForgeServer {
 }
 
 /// A refusal: HTTP status and words.
-type Refusal = (u16, Value);
+pub(super) type Refusal = (u16, Value);
 
 async fn answer(
     State(known): State<Arc<Known>>,
@@ -149,7 +157,11 @@ async fn answer(
         Ok(answered) => answered,
         Err(refusal) => refusal,
     };
-    (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+    let mut answer = (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response();
+    if let Some(link) = known.log.link() {
+        answer.headers_mut().insert("link", link.parse().unwrap());
+    }
+    answer
 }
 
 impl Known {
@@ -173,6 +185,11 @@ impl Known {
             false => Value::Null,
         };
         if let Some(rest) = path.strip_prefix(self.hooks_path().as_str()) {
+            if let Some((id, rest)) = rest.strip_prefix('/').and_then(|rest| rest.split_once('/')) {
+                let is_there = self.hooks.lock().unwrap().iter().any(|hook| hook["id"].to_string() == id);
+                let answered = self.log.take(method, uri.query(), rest).filter(|_| is_there);
+                return answered.ok_or_else(|| (404, self.words("404 Not Found")));
+            }
             let query = if self.kind == "bitbucket" { "pagelen=100" } else { self.page_query() };
             if *method == Method::GET && uri.query() != Some(query) {
                 return Err((400, self.words("an unknown query")));
@@ -209,28 +226,8 @@ impl Known {
         }
     }
 
-    fn hooks_path(&self) -> String {
-        let (owner, name) = REPOSITORY;
-        match self.kind {
-            "github" => format!("/api/v3/repos/{owner}/{name}/hooks"),
-            "gitlab" => format!("/api/v4/projects/{owner}%2F{name}/hooks"),
-            "bitbucket" => format!("/2.0/repositories/{owner}/{name}/hooks"),
-            "bitbucket-datacenter" => format!("/rest/api/latest/projects/{owner}/repos/{name}/webhooks"),
-            _ => format!("/api/v1/repos/{owner}/{name}/hooks"),
-        }
-    }
-
-    /// Returns the query with which the longest page is asked for.
-    fn page_query(&self) -> &'static str {
-        match self.kind {
-            "github" | "gitlab" => "per_page=100",
-            "bitbucket-datacenter" => "limit=100",
-            _ => "limit=50",
-        }
-    }
-
     /// Returns a refusal in the shape of the forge.
-    fn words(&self, text: &str) -> Value {
+    pub(super) fn words(&self, text: &str) -> Value {
         match self.kind {
             "bitbucket" => json!({ "type": "error", "error": { "message": text } }),
             "bitbucket-datacenter" => json!({ "errors": [{ "context": null, "message": text }] }),
@@ -327,93 +324,5 @@ impl Known {
             last.state
         );
         Err((400, json!({ "message": words })))
-    }
-
-    /// Returns the fields of a webhook.
-    fn fields_of_hooks(&self) -> &'static [&'static str] {
-        match self.kind {
-            "github" => &["name", "active", "events", "config", "add_events", "remove_events"],
-            "gitlab" => &[
-                "url",
-                "token",
-                "push_events",
-                "tag_push_events",
-                "merge_requests_events",
-                "enable_ssl_verification",
-                "name",
-                "description",
-            ],
-            "bitbucket" => &["description", "url", "active", "secret", "events"],
-            "bitbucket-datacenter" => &["name", "url", "active", "events", "configuration"],
-            _ => &["type", "active", "events", "config", "branch_filter"],
-        }
-    }
-
-    /// Tells whether a webhook that is added has all that it must.
-    fn is_whole_hook(&self, value: &Value) -> bool {
-        match self.kind {
-            "github" => value["config"]["url"].is_string() && value["name"] == "web",
-            "gitlab" => value["url"].is_string(),
-            "bitbucket" => value["url"].is_string() && value["description"].is_string() && value["events"].is_array(),
-            "bitbucket-datacenter" => value["url"].is_string() && value["name"].is_string(),
-            kind => value["config"]["url"].is_string() && value["type"] == kind,
-        }
-    }
-
-    /// Lists, adds and changes webhooks.
-    fn take_hook(&self, method: &Method, rest: &str, value: Value) -> Result<(u16, Value), Refusal> {
-        let mut hooks = self.hooks.lock().unwrap();
-        if method == Method::GET && rest.is_empty() {
-            // Secrets are never shown.
-            let mut shown = hooks.clone();
-            shown.iter_mut().for_each(|hook| {
-                if let Some(object) = hook.as_object_mut() {
-                    ["token", "secret", "configuration"].iter().for_each(|key| drop(object.remove(*key)));
-                }
-                if let Some(config) = hook["config"].as_object_mut() {
-                    config.insert("secret".to_owned(), "********".into());
-                }
-            });
-            let shown = Value::Array(shown);
-            let is_page = self.kind.starts_with("bitbucket");
-            return Ok((200, if is_page { json!({ "values": shown }) } else { shown }));
-        }
-        let changes_by_put = self.kind == "gitlab" || self.kind.starts_with("bitbucket");
-        let change = if changes_by_put { Method::PUT } else { Method::PATCH };
-        let fields = self.fields_of_hooks();
-        if method == Method::DELETE && self.kind == "gogs" {
-            hooks.retain(|hook| Some(hook["id"].to_string().as_str()) != rest.strip_prefix('/'));
-            return Ok((204, Value::Null));
-        }
-        let unknown = value.as_object().and_then(|object| object.keys().find(|key| !fields.contains(&key.as_str())));
-        if let Some(unknown) = unknown {
-            return Err((422, self.words(&format!("unknown field {unknown}"))));
-        }
-        if method == Method::POST && rest.is_empty() {
-            let is_whole = self.is_whole_hook(&value);
-            if !is_whole {
-                return Err((422, self.words("Validation Failed")));
-            }
-            let mut hook = value;
-            match self.kind {
-                "bitbucket" => hook["uuid"] = format!("{{{}}}", hooks.len() + 1).into(),
-                _ => hook["id"] = (hooks.len() + 1).into(),
-            }
-            hooks.push(hook.clone());
-            return Ok((201, hook));
-        }
-        let id = rest.strip_prefix('/').unwrap_or_default().replace("%7B", "{").replace("%7D", "}");
-        let hook = hooks
-            .iter_mut()
-            .find(|hook| hook["id"].as_u64() == id.parse().ok() && hook["id"].is_u64() || hook["uuid"] == *id);
-        let Some(hook) = hook.filter(|_| *method == change) else { return Err((404, self.words("404 Not Found"))) };
-        let secret = hook["config"]["secret"].clone();
-        for (key, value) in value.as_object().into_iter().flatten() {
-            hook[key] = value.clone();
-        }
-        if self.kind == "gogs" {
-            hook["config"]["secret"] = secret;
-        }
-        Ok((200, hook.clone()))
     }
 }

@@ -1,6 +1,7 @@
 //! A local GitHub that knows one App: it refuses what GitHub would refuse, proofs that are too long, tokens that have expired or may
 //! not do it, unknown fields, texts and lists that are too long. It guards a git server, too.
 
+use super::forge_hook_log::ForgeHookLog;
 use super::git_server;
 use axum::Router;
 use axum::body::Bytes;
@@ -44,6 +45,8 @@ struct Known {
     lifetime: Mutex<Duration>,
     granted: Mutex<Vec<&'static str>>,
     busy: Mutex<u32>,
+    log: ForgeHookLog,
+    hook_url: Mutex<String>,
 }
 
 /// The server.
@@ -72,6 +75,8 @@ impl GithubApp {
             lifetime: Mutex::new(Duration::from_secs(3600)),
             granted: Mutex::new(vec!["checks", "contents", "metadata"]),
             busy: Mutex::default(),
+            log: ForgeHookLog::new("github"),
+            hook_url: Mutex::new("https://elsewhere.example.com/".to_owned()),
         });
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let bind = || tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -124,6 +129,16 @@ impl GithubApp {
         *self.known.granted.lock().unwrap() = permissions.to_vec();
     }
 
+    /// Returns the deliveries that it tells of.
+    pub(crate) fn log(&self) -> &ForgeHookLog {
+        &self.known.log
+    }
+
+    /// Says where the App's webhook delivers to.
+    pub(crate) fn set_hook_url(&self, url: &str) {
+        *self.known.hook_url.lock().unwrap() = url.to_owned();
+    }
+
     /// Refuses so many of the next requests as too many.
     pub(crate) fn be_busy(&self, times: u32) {
         *self.known.busy.lock().unwrap() = times;
@@ -164,7 +179,11 @@ async fn answer(
         }
     }
     let (status, body) = known.take(&method, &uri, &headers, &body).unwrap_or_else(|refusal| refusal);
-    (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+    let mut answer = (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response();
+    if let Some(link) = known.log.link() {
+        answer.headers_mut().insert("link", link.parse().unwrap());
+    }
+    answer
 }
 
 impl Known {
@@ -189,6 +208,18 @@ impl Known {
             return self.give(&value);
         }
         let not_found = || refuse(404, "Not Found");
+        if let Some(rest) = path.strip_prefix("/api/v3/app/hook/") {
+            self.prove(bearer)?;
+            let url = self.hook_url.lock().unwrap().clone();
+            let config = json!({ "content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url });
+            let answered =
+                if rest == "config" { Some((200, config)) } else { self.log.take(method, uri.query(), rest) };
+            return answered.ok_or_else(not_found);
+        }
+        if *method == Method::GET && path == REPOSITORY {
+            self.check(bearer, "metadata")?;
+            return Ok((200, json!({ "id": 1_296_269 })));
+        }
         let rest = path.strip_prefix(REPOSITORY).ok_or_else(not_found)?;
         if let Some(user) = rest.strip_prefix("/collaborators/").and_then(|rest| rest.strip_suffix("/permission")) {
             self.check(bearer, "metadata")?;

@@ -6,6 +6,8 @@ pub(crate) mod build_directory;
 #[path = "../../database/src/tests/postgres.rs"]
 pub(crate) mod cluster;
 pub(crate) mod forge_comments;
+pub(crate) mod forge_hook_log;
+mod forge_hooks;
 pub(crate) mod forge_server;
 #[path = "git_server/server.rs"]
 pub(crate) mod git_server;

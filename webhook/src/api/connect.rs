@@ -3,6 +3,7 @@
 
 use super::named::{Administered, Changeable};
 use super::repositories::change;
+use crate::configuration::settings::Repository;
 use crate::forges::{CallError, Connected, Hook, connect};
 use crate::http::auth::Caller;
 use crate::http::body;
@@ -92,6 +93,13 @@ async fn rotate(service: &Service, caller: &Caller, name: &str, drop_previous: b
     Ok(registered)
 }
 
+/// Returns the answer where nothing tells on which forge a repository is.
+pub(super) fn no_forge(repository: &Repository) -> Problem {
+    let url = database::redact(&repository.clone_url);
+    Problem::new(Code::NoForge, format!("no forge is configured for {url}"))
+        .hint("the operator names it, with a token, under `[forges.\"HOST\"]` of slipway.toml")
+}
+
 fn no_secret(name: &str) -> Problem {
     Problem::new(Code::NoSecret, format!("`{name}` has no `secret`, which deliveries are signed with"))
         .hint("set one, for example that of `openssl rand -hex 32`")
@@ -109,11 +117,7 @@ pub(crate) async fn register(service: &Service, name: &str) -> Result<ConnectedV
     let entry = service.catalog.get(&service.database, name).await?;
     let entry = entry.ok_or_else(|| Problem::no_such_repository(name))?;
     let repository = &entry.repository;
-    let forge = service.settings.forge_of(repository, None).ok_or_else(|| {
-        let url = database::redact(&repository.clone_url);
-        Problem::new(Code::NoForge, format!("no forge is configured for {url}"))
-            .hint("the operator names it, with a token, under `[forges.\"HOST\"]` of slipway.toml")
-    })?;
+    let forge = service.settings.forge_of(repository, None).ok_or_else(|| no_forge(repository))?;
     if forge.app.is_some() {
         let detail =
             format!("`{}` has an App, whose webhook delivers for every repository that it is installed on", forge.host);

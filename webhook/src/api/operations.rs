@@ -3,6 +3,7 @@
 use super::accounts::{NewRights, NewServiceAccount};
 use super::connect::Connecting;
 use super::device::{DeviceQuestion, NewDevice};
+use super::forge_deliveries::Redelivering;
 use super::openapi::{SchemaOf, schema_of};
 use super::own_tokens::NewOwnToken;
 use super::registry::{NewRegistryPassword, NewRegistryUser, NewRight};
@@ -13,6 +14,7 @@ use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
 use crate::view::comparison::ExplanationView;
 use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
 use crate::view::difference::DifferenceView;
+use crate::view::forge_delivery::{ForgeDeliveriesView, RedeliveredView};
 use crate::view::person::{AccountList, AccountView, AuditLog, DeviceView, MadeTokenView, OwnTokenList, SessionList};
 use crate::view::queue::{PausedView, QueueView, WorkerView};
 use crate::view::registry::{RegistryUserList, RegistryUserPassword, RegistryUserView, RightList, RightView};
@@ -155,6 +157,15 @@ fn contents_of_repositories() -> Vec<Operation> {
         Operation::new(POST, "/v1/repos/{namespace}/{name}/connect", "Registers or repairs the webhook on the forge")
             .body::<Connecting>()
             .view::<ConnectedView>(200),
+        Operation::new(
+            GET,
+            "/v1/repos/{namespace}/{name}/forge-deliveries",
+            "Shows the webhook's deliveries as the forge tells",
+        )
+        .view::<ForgeDeliveriesView>(200),
+        Operation::new(POST, "/v1/repos/{namespace}/{name}/forge-deliveries/redeliver", "Has the forge deliver again")
+            .body::<Redelivering>()
+            .view::<RedeliveredView>(200),
         Operation::new(GET, "/v1/repos/{namespace}/{name}/key", "Shows the deploy key").view::<DeployKeyView>(200),
         Operation::new(POST, "/v1/repos/{namespace}/{name}/key", "Makes a deploy key")
             .view::<DeployKeyView>(200)
@@ -296,6 +307,7 @@ fn pages() -> Vec<Operation> {
         page("/repos/{namespace}/{name}", "A repository").query(&["try", "message"]),
         page("/repos/{namespace}/{name}/settings", "The settings of a repository"),
         page("/repos/{namespace}/{name}/connect", "The steps that connect a repository"),
+        page("/repos/{namespace}/{name}/forge-deliveries", "What the forge says of a repository's webhook"),
         page("/connect", "A new repository"),
         page("/disk", "The room on the disk"),
         page("/registry", "Repositories of the embedded registry").query(&["q"]),
@@ -351,6 +363,12 @@ fn forms() -> Vec<Operation> {
         form("/connect", "Adds a repository, from a page"),
         Operation::new(POST, "/repos/{namespace}/{name}/connect", "Registers a webhook, from a page")
             .media("text/html"),
+        Operation::new(
+            POST,
+            "/repos/{namespace}/{name}/forge-deliveries/redeliver",
+            "Has the forge deliver again, from a page",
+        )
+        .media("text/html"),
         form("/repos/{namespace}/{name}/settings", "Stores settings, from a page"),
         form("/repos/{namespace}/{name}/secrets", "Writes a secret, from a page"),
         form("/repos/{namespace}/{name}/secrets/remove", "Removes a secret, from a page"),

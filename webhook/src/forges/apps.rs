@@ -16,6 +16,13 @@ impl Exchanges {
         Ok(ForgeClient { login, ..self.client(forge) })
     }
 
+    /// Returns a client that asks in the name of the forge's App; `None` if it has no App.
+    pub(crate) fn client_as_app<'f>(&'f self, forge: &'f ForgeSettings) -> Result<Option<ForgeClient<'f>>, CallError> {
+        let Some(app) = &forge.app else { return Ok(None) };
+        let proof = app.proof().map_err(CallError::Refused)?;
+        Ok(Some(ForgeClient { login: Some(proof), ..self.client(forge) }))
+    }
+
     /// Returns a token of the forge's App for one repository; `None` if it has no App.
     pub(crate) async fn app_token(
         &self,
@@ -24,8 +31,7 @@ impl Exchanges {
         purpose: Purpose,
     ) -> Result<Option<String>, CallError> {
         let Some(app) = &forge.app else { return Ok(None) };
-        let proof = app.proof().map_err(CallError::Refused)?;
-        let client = ForgeClient { login: Some(proof), ..self.client(forge) };
+        let Some(client) = self.client_as_app(forge)? else { return Ok(None) };
         self.tokens.token(&client, app, repository, purpose).await.map(Some)
     }
 

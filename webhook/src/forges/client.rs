@@ -155,6 +155,11 @@ pub(crate) struct ForgeClient<'f> {
 impl ForgeClient<'_> {
     /// Calls the API once.
     pub(crate) async fn call(&self, call: Call) -> Result<Vec<u8>, CallError> {
+        self.answer(call).await.map(|answer| answer.body)
+    }
+
+    /// Calls the API once, and returns the answer with its headers.
+    pub(crate) async fn answer(&self, call: Call) -> Result<ForgeAnswer, CallError> {
         let mut headers = vec![("accept", "application/json".to_owned())];
         match &self.login {
             Some(token) => headers.push(("authorization", format!("Bearer {token}"))),
@@ -170,7 +175,7 @@ impl ForgeClient<'_> {
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} seconds", TIMEOUT.as_secs())));
         let answer = answer.map_err(|problem| CallError::Unavailable(self.shown(&problem), None))?;
         if (200..300).contains(&answer.status) {
-            return Ok(answer.body);
+            return Ok(answer);
         }
         Err(self.refusal(&answer))
     }

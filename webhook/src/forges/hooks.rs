@@ -28,6 +28,17 @@ pub(crate) struct Connected {
     pub faults: Vec<String>,
 }
 
+/// A webhook that is there.
+#[derive(Debug)]
+pub(crate) struct KnownHook {
+    /// The forge's id of it.
+    pub id: String,
+    /// Its path below the URL of the API.
+    pub path: String,
+    /// Its mistakes, as far as the forge shows them.
+    pub faults: Vec<String>,
+}
+
 /// The webhooks of a forge: their path, and how one is written.
 pub(super) struct HookApi {
     /// Path of a repository's webhooks.
@@ -52,6 +63,38 @@ pub(super) struct HookApi {
 
 /// Registers a webhook, or repairs the one that is there.
 pub(crate) async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Connected, CallError> {
+    let (api, known) = find(client, hook).await?;
+    match known {
+        Some(known) => {
+            let id = text(&known[api.id]);
+            let faults = (api.faults)(&known);
+            let path = format!("{}/{}", api.path, encoded(&id));
+            let id = match api.change {
+                Some(method) => client.call(Call::send(method, path, api.changed)).await.map(|_| id)?,
+                None => {
+                    let added = add(client, &api).await?;
+                    client.call(Call { method: "DELETE", path, body: None }).await?;
+                    added
+                }
+            };
+            Ok(Connected { id, is_new: false, faults })
+        }
+        None => Ok(Connected { id: add(client, &api).await?, is_new: true, faults: Vec::new() }),
+    }
+}
+
+/// Looks for a webhook, and changes nothing.
+pub(crate) async fn look(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<Option<KnownHook>, CallError> {
+    let (api, known) = find(client, hook).await?;
+    Ok(known.map(|known| {
+        let id = text(&known[api.id]);
+        let path = format!("{}/{}", api.path, encoded(&id));
+        KnownHook { id, path, faults: (api.faults)(&known) }
+    }))
+}
+
+/// Returns how webhooks are registered, and the one that is there.
+async fn find(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result<(HookApi, Option<Value>), CallError> {
     let api = match client.forge.kind {
         ForgeKind::Github => github::hooks(hook),
         ForgeKind::Gitlab => Ok(gitlab::hooks(hook)),
@@ -70,23 +113,8 @@ pub(crate) async fn connect(client: &ForgeClient<'_>, hook: &Hook<'_>) -> Result
             .and_then(Value::as_str)
             .is_some_and(|url| url.trim_end_matches('/').eq_ignore_ascii_case(hook.url))
     };
-    match known.iter().find(is_ours) {
-        Some(known) => {
-            let id = text(&known[api.id]);
-            let faults = (api.faults)(known);
-            let path = format!("{}/{}", api.path, encoded(&id));
-            let id = match api.change {
-                Some(method) => client.call(Call::send(method, path, api.changed)).await.map(|_| id)?,
-                None => {
-                    let added = add(client, &api).await?;
-                    client.call(Call { method: "DELETE", path, body: None }).await?;
-                    added
-                }
-            };
-            Ok(Connected { id, is_new: false, faults })
-        }
-        None => Ok(Connected { id: add(client, &api).await?, is_new: true, faults: Vec::new() }),
-    }
+    let known = known.iter().find(is_ours).cloned();
+    Ok((api, known))
 }
 
 /// Adds a webhook; returns its id.
@@ -97,7 +125,7 @@ async fn add(client: &ForgeClient<'_>, api: &HookApi) -> Result<String, CallErro
 }
 
 /// Returns an id, which is a number or a text.
-fn text(id: &Value) -> String {
+pub(super) fn text(id: &Value) -> String {
     id.as_str().map_or_else(|| id.to_string(), str::to_owned)
 }
 

@@ -29,6 +29,7 @@ const DEEDS: [(&str, &str, &str); 48] = [
     ("POST", "/{name}/remove", "repository_removed"),
     ("POST", "/{name}/secrets", "secret_written"),
     ("POST", "/{name}/secrets/remove", "secret_removed"),
+    ("POST", "/{name}/forge-deliveries/redeliver", "redelivery_asked"),
     ("POST", "/{name}/key", "deploy_key_made"),
     ("POST", "/workers/{name}/drain", "worker_drained"),
     ("POST", "/workers/{name}/undrain", "worker_undrained"),

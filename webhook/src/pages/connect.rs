@@ -186,6 +186,7 @@ impl Steps {
                 }
                 None => "Add a webhook at the forge, for pushes, of the type application/json, with the secret, and this address:",
             }
+            @if forge.is_some() { a.go href=(format!("/repos/{}/forge-deliveries", repository.name)) { "The webhook and its deliveries, as the forge tells them" } }
             div.cmd { code { (url) } button.copy.scripted hidden type="button" { "Copy" } }
         }
     }

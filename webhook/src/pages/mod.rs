@@ -18,6 +18,7 @@ pub(crate) mod device;
 pub(crate) mod difference;
 pub(crate) mod disk;
 pub(crate) mod explain;
+pub(crate) mod forge_deliveries;
 mod form;
 pub(crate) mod image;
 mod image_files;

@@ -138,7 +138,9 @@ codes! {
     NoForge, "no_forge", CONFLICT, Retry::Never, "no forge is configured for the repository";
     ForgeHasApp, "forge_has_app", CONFLICT, Retry::Never, "the forge has an App, whose webhook delivers for its repositories";
     NoSecret, "no_secret", CONFLICT, Retry::Never, "the repository has no secret that deliveries could be signed with";
-    ForgeRefused, "forge_refused", CONFLICT, Retry::Never, "the forge refused to register the webhook";
+    ForgeRefused, "forge_refused", CONFLICT, Retry::Never, "the forge refused what it was asked for";
+    HookNotFound, "hook_not_found", CONFLICT, Retry::Never, "the forge has no webhook that delivers to this server";
+    NoRedelivery, "no_redelivery", CONFLICT, Retry::Never, "the forge's API sends no delivery again";
     BuildRemoved, "build_removed", GONE, Retry::Never, "`[retention]` removed the build with this number";
     LogRemoved, "log_removed", GONE, Retry::Never, "`[retention]` removed the log of the build";
     BodyRemoved, "body_removed", GONE, Retry::Never, "`[retention]` removed the body of the delivery to replay";

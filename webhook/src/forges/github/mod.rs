@@ -7,6 +7,7 @@ mod checks;
 mod client;
 mod comments;
 mod deliveries;
+mod hook_log;
 mod hooks;
 mod statuses;
 
@@ -17,5 +18,6 @@ pub(crate) use checks::publish as publish_check;
 pub(crate) use client::GithubClient;
 pub(crate) use comments::comments;
 pub(crate) use deliveries::{headers, read, read_change};
+pub(crate) use hook_log::{APP_HOOK, app_faults, repository_id, sent};
 pub(crate) use hooks::hooks;
 pub(crate) use statuses::status;
