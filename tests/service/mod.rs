@@ -11,6 +11,7 @@ pub(crate) mod documentation;
 pub(crate) mod documented_answers;
 pub(crate) mod dry_run;
 pub(crate) mod explain;
+pub(crate) mod forge_apps;
 pub(crate) mod forge_deliveries;
 pub(crate) mod forge_hooks;
 pub(crate) mod forge_statuses;

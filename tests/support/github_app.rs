@@ -47,6 +47,7 @@ struct Known {
     busy: Mutex<u32>,
     log: ForgeHookLog,
     hook_url: Mutex<String>,
+    codes: Mutex<Vec<String>>,
 }
 
 /// The server.
@@ -76,6 +77,7 @@ impl GithubApp {
             granted: Mutex::new(vec!["checks", "contents", "metadata"]),
             busy: Mutex::default(),
             log: ForgeHookLog::new("github"),
+            codes: Mutex::default(),
             hook_url: Mutex::new("https://elsewhere.example.com/".to_owned()),
         });
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -132,6 +134,11 @@ impl GithubApp {
     /// Returns the deliveries that it tells of.
     pub(crate) fn log(&self) -> &ForgeHookLog {
         &self.known.log
+    }
+
+    /// Gives out a code, which is good once, as when somebody has let an App be made.
+    pub(crate) fn give_code(&self, code: &str) {
+        self.known.codes.lock().unwrap().push(code.to_owned());
     }
 
     /// Says where the App's webhook delivers to.
@@ -191,6 +198,20 @@ impl Known {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if header("user-agent").is_empty() {
             return Err(refuse(403, "Request forbidden by administrative rules: make sure it has a User-Agent header"));
+        }
+        if let Some(code) =
+            uri.path().strip_prefix("/api/v3/app-manifests/").and_then(|rest| rest.strip_suffix("/conversions"))
+        {
+            let mut codes = self.codes.lock().unwrap();
+            let known = codes.iter().position(|known| known == code).filter(|_| *method == Method::POST);
+            codes.remove(known.ok_or_else(|| refuse(404, "Not Found"))?);
+            let pem = std::fs::read_to_string(self.keys.path().join("app.pem")).unwrap();
+            let page = "https://github.com/apps/slipway-test";
+            return Ok((
+                201,
+                json!({ "id": APP, "slug": "slipway-test", "name": "slipway test", "html_url": page, "pem": pem,
+                "client_id": "Iv1.x", "client_secret": "canary-client-secret", "webhook_secret": APP_SECRET }),
+            ));
         }
         let bearer = header("authorization").strip_prefix("Bearer ").unwrap_or_default();
         let value = match *method == Method::GET {

@@ -129,6 +129,8 @@ fn build_routes() -> Router<Service> {
 fn registry_routes() -> Router<Service> {
     use api::{registry, registry_images};
     Router::new()
+        .route("/v1/forges", get(api::forges::list))
+        .route("/v1/forges/{host}/app", delete(api::forges::remove_app))
         .route("/v1/registry/users", get(registry::users).post(registry::add))
         .route("/v1/registry/users/{user}", get(registry::show).delete(registry::remove))
         .route("/v1/registry/users/{user}/password", put(registry::change_password))
@@ -206,6 +208,11 @@ fn action_routes() -> Router<Service> {
         .route("/repos/{namespace}/{name}/secrets", post(repository_settings::put_secret))
         .route("/repos/{namespace}/{name}/secrets/remove", post(repository_settings::remove_secret))
         .route("/repos/{namespace}/{name}/remove", post(repository_settings::remove))
+        .route("/forges", get(pages::forges::list))
+        .route("/forges/{host}/app", get(pages::forges::begin))
+        .route("/forges/{host}/app/back", get(pages::forges::back))
+        .route("/forges/{host}/app/made", get(pages::forges::finish))
+        .route("/forges/{host}/app/remove", post(pages::forges::remove))
         .route("/disk/clean", post(pages::disk::clean))
         .route("/registry-restore", post(pages::registry::restore))
         .route("/queue/pause", post(actions::pause))

@@ -118,7 +118,7 @@ pub(crate) async fn register(service: &Service, name: &str) -> Result<ConnectedV
     let entry = entry.ok_or_else(|| Problem::no_such_repository(name))?;
     let repository = &entry.repository;
     let forge = service.settings.forge_of(repository, None).ok_or_else(|| no_forge(repository))?;
-    if forge.app.is_some() {
+    if forge.app.get().is_some() {
         let detail =
             format!("`{}` has an App, whose webhook delivers for every repository that it is installed on", forge.host);
         return Err(Problem::new(Code::ForgeHasApp, detail)

@@ -179,7 +179,7 @@ impl<'a> Asked<'a> {
     async fn told(&self) -> Result<Told, CallError> {
         let client = self.log_client()?;
         let repository = &self.entry.repository.forge_name;
-        if self.forge.app.is_some() {
+        if self.forge.app.get().is_some() {
             let faults = app_faults(&client, &self.url).await?;
             let reader = self.service.exchanges.client_for(self.forge, repository, Purpose::Clone).await?;
             let id = repository_id(&reader, repository).await?;

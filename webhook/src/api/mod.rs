@@ -12,6 +12,7 @@ pub(crate) mod differences;
 pub(crate) mod dockerhub;
 pub(crate) mod explain;
 pub(crate) mod forge_deliveries;
+pub(crate) mod forges;
 pub(crate) mod images;
 pub(crate) mod logs;
 pub(crate) mod metrics;

@@ -14,6 +14,7 @@ use crate::view::build::{BuildDetails, BuildList, BuildView, CancelView};
 use crate::view::comparison::ExplanationView;
 use crate::view::delivery::{DeliveryAnswer, DeliveryList, DeliveryView};
 use crate::view::difference::DifferenceView;
+use crate::view::forge::ForgeList;
 use crate::view::forge_delivery::{ForgeDeliveriesView, RedeliveredView};
 use crate::view::person::{AccountList, AccountView, AuditLog, DeviceView, MadeTokenView, OwnTokenList, SessionList};
 use crate::view::queue::{PausedView, QueueView, WorkerView};
@@ -248,6 +249,9 @@ fn registry() -> Vec<Operation> {
         Operation::new(GET, "/v1/registry/repository", "Shows tags and deleted tags of a repository")
             .query(&["name"])
             .view::<RegistryRepositoryView>(200),
+        Operation::new(GET, "/v1/forges", "Lists the forges and their Apps").view::<ForgeList>(200),
+        Operation::new(DELETE, "/v1/forges/{host}/app", "Forgets an App that was made on a page")
+            .answer(204, Content::Empty),
         Operation::new(POST, "/v1/registry/restore", "Puts a deleted tag back")
             .body::<DeletedReference>()
             .view::<RestoredTags>(200),
@@ -309,6 +313,9 @@ fn pages() -> Vec<Operation> {
         page("/repos/{namespace}/{name}/connect", "The steps that connect a repository"),
         page("/repos/{namespace}/{name}/forge-deliveries", "What the forge says of a repository's webhook"),
         page("/connect", "A new repository"),
+        page("/forges", "The forges and their Apps"),
+        page("/forges/{host}/app", "The form from which GitHub makes an App").query(&["organization"]),
+        page("/forges/{host}/app/back", "Takes a browser back from GitHub").query(&["code", "state"]),
         page("/disk", "The room on the disk"),
         page("/registry", "Repositories of the embedded registry").query(&["q"]),
         page("/registry/repository", "Tags of a repository of the embedded registry").query(&["name"]),
@@ -372,6 +379,10 @@ fn forms() -> Vec<Operation> {
         form("/repos/{namespace}/{name}/settings", "Stores settings, from a page"),
         form("/repos/{namespace}/{name}/secrets", "Writes a secret, from a page"),
         form("/repos/{namespace}/{name}/secrets/remove", "Removes a secret, from a page"),
+        Operation::new(GET, "/forges/{host}/app/made", "Gets the keys of an App")
+            .query(&["code", "state"])
+            .answer(303, Content::Empty),
+        form("/forges/{host}/app/remove", "Forgets an App, from a page"),
         form("/repos/{namespace}/{name}/remove", "Removes a repository, from a page"),
         form("/workers/{name}/drain", "Drains a worker, from a page"),
         form("/workers/{name}/undrain", "Ends the draining of a worker, from a page"),

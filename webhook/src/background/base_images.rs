@@ -19,7 +19,7 @@ pub async fn rebuild_on_new_bases(
     pause: Duration,
     mut stopped: Receiver<bool>,
 ) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let mut announced: Option<(Instant, Vec<WatchedImage>)> = None;
     let pace = POLL_INTERVAL.min(pause);
     while !pause.is_zero() && !*stopped.borrow() {

@@ -17,7 +17,7 @@ type Links<'c> = BTreeMap<&'c str, &'c [String]>;
 
 /// Repeats builds after those of linked repositories until `stopped`.
 pub async fn follow_links(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let mut told = BTreeSet::new();
     while !*stopped.borrow() {
         if let Err(error) = follow(&database, &catalog, &mut told).await {

@@ -22,7 +22,7 @@ const MAX_BATCH: u32 = 20;
 
 /// Has workers poll the refs of all repositories every `pause`, 0 for never, and builds missed pushes, until `stopped`.
 pub async fn find_missed_pushes(database: Database, settings: Settings, pause: Duration, mut stopped: Receiver<bool>) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let mut announced = Announced::default();
     while !*stopped.borrow() {
         match look_and_build(&database, &catalog, pause, &mut announced).await {

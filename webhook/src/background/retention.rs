@@ -14,7 +14,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Removes what is beyond the limits from time to time, until `stopped`.
 pub async fn run_retention(database: Database, settings: Settings, retention: Retention, mut stopped: Receiver<bool>) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let mut pause = FIRST_SWEEP;
     loop {
         if tokio::time::timeout(pause, stopped.wait_for(|stopped| *stopped)).await.is_ok() {

@@ -17,7 +17,7 @@ const MAX_BATCH: u32 = 20;
 
 /// Turns fetched rules into builds until `stopped`.
 pub async fn expand_fetched_rules(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     while !*stopped.borrow() {
         if let Err(error) = expand_answered(&database, &catalog).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "rules of repositories cannot be applied");

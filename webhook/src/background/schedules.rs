@@ -26,7 +26,7 @@ struct Window {
 
 /// Begins what is due until `stopped`.
 pub async fn run_schedules(database: Database, settings: Settings, mut stopped: Receiver<bool>) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let mut from = OffsetDateTime::now_utc() - MAX_DELAY;
     while !*stopped.borrow() {
         let now = OffsetDateTime::now_utc();
@@ -182,7 +182,7 @@ mod tests {
         let (database, settings) = world(directory.path(), rule).await;
         let window = Window { after: datetime!(2026-11-25 02:50 UTC), until: datetime!(2026-11-25 03:00:04 UTC) };
         for _ in 0..2 {
-            begin_due(&database, &Catalog::new(&settings.repositories), window).await.unwrap();
+            begin_due(&database, &Catalog::new(&settings), window).await.unwrap();
         }
         let builds = database.builds(&database::BuildFilter { limit: 10, ..Default::default() }).await.unwrap();
         assert_eq!(builds.len(), 1);
@@ -198,7 +198,7 @@ mod tests {
     async fn a_schedule_in_the_repository_s_own_file_is_kept_until_the_file_says_otherwise() {
         let directory = tempfile::tempdir().unwrap();
         let (database, settings) = world(directory.path(), "own_rules = {}").await;
-        let catalog = Catalog::new(&settings.repositories);
+        let catalog = Catalog::new(&settings);
         let file = "[[rules]]\nname = \"nightly\"\nbranch = \"main\"\ntags = [\"nightly\"]\nautobuild = false\nschedules = [\"0 3 * * *\"]\n\
             [[rules]]\nname = \"main\"\nbranch = \"main\"\n[[rules]]\nbranch = \"other\"\nschedules = [\"0 3 * * *\"]\n";
         let own = settings.repositories[0].1.own_rules.clone().unwrap();

@@ -55,7 +55,7 @@ impl Configuration {
             let named = document.forge.as_deref().and_then(|host| forges.named(host));
             let forge = named.or_else(|| forges.of(&document.clone_url, None));
             document.secret.is_some()
-                || forge.is_some_and(|forge| forge.app.as_ref().is_some_and(|app| app.secret.is_some()))
+                || forge.is_some_and(|forge| forge.app.get().is_some_and(|app| app.secret.is_some()))
         };
         let unsigned = self.repositories.iter().filter(|document| !is_signed(document));
         let unsigned = unsigned.map(|document| {

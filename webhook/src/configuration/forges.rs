@@ -2,12 +2,11 @@
 
 use super::checks::check_public_url;
 use super::file::{ConfigurationError, wrong};
+use super::forge_api::{api, host_of};
 use super::sign_in::ForgeSignInText;
 use crate::configuration::document::check_host;
-use crate::configuration::forge_app::AppText;
-use crate::configuration::network::repository_url;
+use crate::configuration::forge_app::{AppSlot, AppText};
 use crate::configuration::secret::Secret;
-use crate::forges::App;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 use url::Url;
 
 /// Host of github.com's repositories.
-const GITHUB: &str = "github.com";
+pub(super) const GITHUB: &str = "github.com";
 /// Hosts that are known, so that a token is all they need.
 const KNOWN: [(&str, ForgeKind); 4] = [
     (GITHUB, ForgeKind::Github),
@@ -81,7 +80,7 @@ impl ForgeKind {
     }
 
     /// Returns the path of the API below the URL of a forge.
-    fn api_path(self) -> &'static str {
+    pub(super) fn api_path(self) -> &'static str {
         match self {
             ForgeKind::Github => "/api/v3",
             ForgeKind::Gitlab => "/api/v4",
@@ -115,7 +114,7 @@ pub(crate) struct ForgeSettings {
     /// URL of its API, without a slash at the end.
     pub api: String,
     /// The App, in place of a token.
-    pub app: Option<Arc<App>>,
+    pub app: AppSlot,
     /// The token.
     token: Option<String>,
     /// The user, where a login is sent in place of the token.
@@ -144,8 +143,13 @@ impl ForgeSettings {
         })
     }
 
+    /// Tells whether there is something to speak to it with.
+    pub(crate) fn is_spoken_to(&self) -> bool {
+        self.token.is_some() || self.kind == ForgeKind::Gogs || self.app.get().is_some()
+    }
+
     /// Returns the URL of its pages, without a slash at the end.
-    pub(super) fn web_url(&self) -> String {
+    pub(crate) fn web_url(&self) -> String {
         let base = self.api.strip_suffix(self.kind.api_path()).unwrap_or(&self.api);
         match self.kind {
             ForgeKind::Github => base.replacen("://api.", "://", 1),
@@ -203,7 +207,7 @@ impl Forges {
         }
         let api = api_url.trim_end_matches('/').to_owned();
         let token = Some(token);
-        let (kind, username, app) = (ForgeKind::Github, None, None);
+        let (kind, username, app) = (ForgeKind::Github, None, AppSlot::default());
         self.all.push(ForgeSettings { host, kind, api, app, token, username, is_of_github_section: true });
         Ok(())
     }
@@ -232,7 +236,7 @@ impl Forges {
     /// Returns the forge with an App that a URL is of. A token goes over a protected connection, or to a forge that is itself
     /// spoken to without one.
     pub(crate) fn with_app(&self, clone_url: &str) -> Option<&ForgeSettings> {
-        let forge = self.of(clone_url, None).filter(|forge| forge.app.is_some())?;
+        let forge = self.of(clone_url, None).filter(|forge| forge.app.get().is_some())?;
         (clone_url.starts_with("https://") || forge.api.starts_with("http://")).then_some(forge)
     }
 
@@ -242,6 +246,11 @@ impl Forges {
         let known = KNOWN.iter().find(|known| known.0 == host).map(|known| known.1);
         let kind = self.of(clone_url, None).map(|forge| forge.kind).or(known);
         kind.unwrap_or(ForgeKind::Github).hook_name()
+    }
+
+    /// Returns all of them.
+    pub(crate) fn all(&self) -> &[ForgeSettings] {
+        &self.all
     }
 
     /// Returns the names of all.
@@ -280,7 +289,8 @@ impl ForgeText {
             Some(_) if app.is_some() => {
                 return Err("`token` and `app`: the App has tokens of its own, so leave `token` out".to_owned());
             }
-            None if app.is_some() => {}
+            // An administrator makes the App on a page.
+            None if kind == ForgeKind::Github => {}
             Some(token) => check_token(token)?,
             None if kind == ForgeKind::Gogs => {}
             None => return Err("`token` is missing: one that may write commit statuses".to_owned()),
@@ -296,7 +306,7 @@ impl ForgeText {
         if let Some(url) = &self.url {
             check_public_url(url).map_err(|problem| format!("url: {problem}"))?;
         }
-        let (host, username) = (host.to_owned(), self.username.clone());
+        let (host, username, app) = (host.to_owned(), self.username.clone(), AppSlot::of(app));
         let api = api(kind, &host, self.url.as_deref());
         Ok(ForgeSettings { host, kind, api, app, token, username, is_of_github_section: false })
     }
@@ -308,26 +318,6 @@ fn check_token(token: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err("the token holds spaces, line breaks or other characters that no token has".to_owned()),
     }
-}
-
-/// Returns the URL of the API of a forge.
-fn api(kind: ForgeKind, host: &str, url: Option<&str>) -> String {
-    let Some(url) = url else {
-        return match kind {
-            ForgeKind::Bitbucket => "https://api.bitbucket.org/2.0".to_owned(),
-            ForgeKind::Github if host == GITHUB || host.ends_with(".ghe.com") => format!("https://api.{host}"),
-            _ => format!("https://{host}{}", kind.api_path()),
-        };
-    };
-    let base = url.trim_end_matches('/');
-    let is_api = base.ends_with(kind.api_path()) || kind == ForgeKind::Github && host_of(base).starts_with("api.");
-    if is_api { base.to_owned() } else { format!("{base}{}", kind.api_path()) }
-}
-
-fn host_of(url: &str) -> String {
-    repository_url(url)
-        .and_then(|url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase()))
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 pub(crate) mod checks;
 pub(crate) mod document;
 mod file;
-pub(crate) mod forge_app;
+pub(crate) mod forge_api;
+mod forge_app;
 pub(crate) mod forges;
 mod hub;
 mod limits;

@@ -52,10 +52,12 @@ impl Settings {
 
     /// Returns the forge that a repository is on: the one that it names, or else the one of its clone URL.
     pub(crate) fn forge_of(&self, repository: &Repository, delivered_by: Option<&str>) -> Option<&ForgeSettings> {
-        match &repository.forge {
+        let found = match &repository.forge {
             Some(host) => self.forges.named(host),
             None => self.forges.of(&repository.clone_url, delivered_by),
-        }
+        };
+        // One that nobody has made the App of is not spoken to yet.
+        found.filter(|forge| forge.is_spoken_to())
     }
 
     /// Returns what may be fetched from besides public addresses: hosts, with or without a port, and networks.

@@ -18,7 +18,7 @@ impl Exchanges {
 
     /// Returns a client that asks in the name of the forge's App; `None` if it has no App.
     pub(crate) fn client_as_app<'f>(&'f self, forge: &'f ForgeSettings) -> Result<Option<ForgeClient<'f>>, CallError> {
-        let Some(app) = &forge.app else { return Ok(None) };
+        let Some(app) = forge.app.get() else { return Ok(None) };
         let proof = app.proof().map_err(CallError::Refused)?;
         Ok(Some(ForgeClient { login: Some(proof), ..self.client(forge) }))
     }
@@ -30,9 +30,9 @@ impl Exchanges {
         repository: &str,
         purpose: Purpose,
     ) -> Result<Option<String>, CallError> {
-        let Some(app) = &forge.app else { return Ok(None) };
+        let Some(app) = forge.app.get() else { return Ok(None) };
         let Some(client) = self.client_as_app(forge)? else { return Ok(None) };
-        self.tokens.token(&client, app, repository, purpose).await.map(Some)
+        self.tokens.token(&client, &app, repository, purpose).await.map(Some)
     }
 
     /// Forgets what is known of an App's tokens for a repository, after the forge took one of them no longer.

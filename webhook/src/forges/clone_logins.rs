@@ -2,6 +2,7 @@
 
 use super::client::{CallError, Exchange, Exchanges};
 use super::github::Purpose;
+use super::made_apps;
 use crate::configuration::forges::ForgeSettings;
 use crate::configuration::settings::Settings;
 use crate::intake::catalog::{Catalog, Entry};
@@ -22,7 +23,7 @@ pub struct CloneLogins {
 impl CloneLogins {
     /// Returns the logins for the forges of `settings`.
     pub fn new(database: Database, settings: Settings, exchange: Arc<dyn Exchange>) -> CloneLogins {
-        let (catalog, exchanges) = (Catalog::new(&settings.repositories), Exchanges::new(exchange));
+        let (catalog, exchanges) = (Catalog::new(&settings), Exchanges::new(exchange));
         CloneLogins { database, settings, catalog, exchanges }
     }
 
@@ -57,7 +58,12 @@ impl CloneLogins {
         repository: &str,
         clone_url: &str,
     ) -> Result<Option<(&ForgeSettings, Arc<Entry>)>, database::Error> {
-        let Some(forge) = self.settings.forges.with_app(clone_url) else { return Ok(None) };
+        let forges = &self.settings.forges;
+        if forges.of(clone_url, None).is_some_and(made_apps::may_be_made) {
+            // One that was just made counts at once: the first build waits for it.
+            made_apps::load(&self.database, forges).await?;
+        }
+        let Some(forge) = forges.with_app(clone_url) else { return Ok(None) };
         let entry = self.catalog.get(&self.database, repository).await?;
         Ok(entry.map(|entry| (forge, entry)))
     }

@@ -13,6 +13,7 @@ mod github;
 mod gitlab;
 mod hook_log;
 mod hooks;
+pub(crate) mod made_apps;
 mod pull_request;
 mod repository_id;
 mod repository_name;

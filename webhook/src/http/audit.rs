@@ -14,7 +14,7 @@ use std::net::IpAddr;
 pub(crate) struct Subject(pub String);
 
 /// Deeds by the end of a route, those of pages and of the API alike.
-const DEEDS: [(&str, &str, &str); 48] = [
+const DEEDS: [(&str, &str, &str); 51] = [
     ("POST", "/v1/repos", "repository_added"),
     ("PUT", "/v1/repos/{namespace}/{name}", "repository_changed"),
     ("PATCH", "/v1/repos/{namespace}/{name}", "repository_changed"),
@@ -49,6 +49,8 @@ const DEEDS: [(&str, &str, &str); 48] = [
     ("PUT", "/v1/registry/users/{user}/password", "registry_password_changed"),
     ("PUT", "/v1/registry/rights", "registry_right_given"),
     ("DELETE", "/v1/registry/rights", "registry_right_taken"),
+    ("POST", "/forges/{host}/app/remove", "forge_app_removed"),
+    ("DELETE", "/v1/forges/{host}/app", "forge_app_removed"),
     ("POST", "/logout", "sign_out"),
     ("POST", "/account/sessions/end", "sessions_ended"),
     ("DELETE", "/v1/sessions", "sessions_ended"),

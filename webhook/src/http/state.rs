@@ -54,7 +54,7 @@ impl Service {
     ) -> Service {
         Service {
             database,
-            catalog: Arc::new(Catalog::new(&settings.repositories)),
+            catalog: Arc::new(Catalog::new(&settings)),
             settings: Arc::new(settings),
             limiter: Arc::default(),
             readiness,

@@ -1,8 +1,10 @@
-//! All repositories, of the configuration and of the API. Each delivery needs them, so
+//! All repositories, of the configuration and of the API, and the Apps that were made on a page. Each delivery needs them, so
 //! they are cached in memory, and the database is asked for changes once a second.
 
 use crate::configuration::document::{RepositoryDocument, compile, from_json};
-use crate::configuration::settings::Repository;
+use crate::configuration::forges::Forges;
+use crate::configuration::settings::{Repository, Settings};
+use crate::forges::made_apps;
 use database::{Database, RepositoryRecord};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,6 +35,7 @@ pub(crate) struct Entry {
 /// All repositories.
 pub(crate) struct Catalog {
     fixed: Vec<Arc<Entry>>,
+    forges: Forges,
     cached: Mutex<Cached>,
 }
 
@@ -44,11 +47,12 @@ struct Cached {
 
 impl Catalog {
     /// Returns a catalog of the configuration's repositories; those of the database come when they are asked for.
-    pub(crate) fn new(fixed: &[(RepositoryDocument, Repository)]) -> Catalog {
+    pub(crate) fn new(settings: &Settings) -> Catalog {
         let entry = |(document, repository): &(RepositoryDocument, Repository)| {
             Arc::new(Entry { document: document.clone(), repository: repository.clone(), version: None })
         };
-        Catalog { fixed: fixed.iter().map(entry).collect(), cached: Mutex::default() }
+        let fixed = settings.repositories.iter().map(entry).collect();
+        Catalog { fixed, forges: settings.forges.clone(), cached: Mutex::default() }
     }
 
     /// Returns all repositories, by name.
@@ -62,6 +66,7 @@ impl Catalog {
         };
         // Taken before the rows are read: what changes meanwhile is read again.
         let read_at = Instant::now();
+        made_apps::load(database, &self.forges).await?;
         let mut entries = self.fixed.clone();
         for record in database.repositories().await? {
             if self.is_fixed(&record.name) {

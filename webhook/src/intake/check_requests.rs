@@ -83,7 +83,7 @@ async fn refusal(
 ) -> Result<Option<(&'static str, String)>, Problem> {
     let repository = &entry.repository;
     let forge = service.settings.forge_of(repository, None);
-    let Some(forge) = forge.filter(|forge| forge.app.as_ref().is_some_and(|app| app.id == request.app)) else {
+    let Some(forge) = forge.filter(|forge| forge.app.get().is_some_and(|app| app.id == request.app)) else {
         return Ok(Some(("check_request", format!("App {} is not the one of this repository's forge", request.app))));
     };
     let names = (entry.document.name.as_str(), repository.forge_name.as_str());

@@ -27,7 +27,7 @@ impl Keys<'_> {
         if !is_of_app && !own.is_empty() {
             return own.clone();
         }
-        let app = self.settings.forge_of(&entry.repository, None).and_then(|forge| forge.app.as_ref());
+        let app = self.settings.forge_of(&entry.repository, None).and_then(|forge| forge.app.get());
         app.and_then(|app| app.secret.clone()).into_iter().collect()
     }
 }

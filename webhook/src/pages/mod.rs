@@ -19,6 +19,7 @@ pub(crate) mod difference;
 pub(crate) mod disk;
 pub(crate) mod explain;
 pub(crate) mod forge_deliveries;
+pub(crate) mod forges;
 mod form;
 pub(crate) mod image;
 mod image_files;

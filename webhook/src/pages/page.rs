@@ -108,7 +108,7 @@ impl Page<'_> {
                         summary aria-label=(format!("Account: {}", token.name)) { (plain(token.name.as_bytes())) }
                         form action="/logout" method="post" {
                             @if viewer.person.is_some() { a href="/account" { "Account" } }
-                            @if viewer.may_everywhere(Scope::Admin) { a href="/audit" { "Audit log" } }
+                            @if viewer.may_everywhere(Scope::Admin) { a href="/forges" { "Forges" } a href="/audit" { "Audit log" } }
                             (hidden(&session::proof(session))) button { "Sign out" }
                         }
                     }

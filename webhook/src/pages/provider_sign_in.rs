@@ -155,7 +155,7 @@ fn checked<'r>(provider: &Provider, returned: &'r Returned) -> Result<&'r str, R
 }
 
 /// Leads on to a page of ours. A redirect would be one that another site began: browsers would leave the cookie out.
-fn on(path: &str, next: &str) -> Response {
+pub(super) fn on(path: &str, next: &str) -> Response {
     let content = html! {
         (DOCTYPE)
         html lang="en" {

@@ -8,6 +8,7 @@ pub mod comparison;
 pub mod delivery;
 pub mod difference;
 pub(crate) mod explanation;
+pub mod forge;
 pub mod forge_delivery;
 pub mod person;
 pub mod queue;

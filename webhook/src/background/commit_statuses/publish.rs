@@ -41,7 +41,7 @@ pub async fn publish_statuses(
     exchange: Arc<dyn Exchange>,
     mut stopped: Receiver<bool>,
 ) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let exchanges = Exchanges::new(exchange);
     let publisher = Arc::new(Publisher { database, catalog, settings, exchanges });
     let mut lanes = Lanes::default();
@@ -208,7 +208,7 @@ impl Publisher {
             let problem = format!("`{host}` is a {kind}, and the delivery came as one of {other}: nothing was sent");
             return Sent::Told(Err(CallError::Refused(problem)));
         }
-        if forge.app.is_none() {
+        if forge.app.get().is_none() {
             return Sent::Told(publish(&self.exchanges.client(forge), status).await);
         }
         let mut told = self.send_check(forge, status, check).await;
@@ -229,7 +229,7 @@ impl Publisher {
     async fn texts(&self, status: &PendingStatus, forge: &ForgeSettings) -> Result<(String, Check), database::Error> {
         let max = max_description(forge.kind);
         let told = |facts: &StatusFacts<'_>| (line(&description(facts), max), check(facts));
-        if !status.state.has_ended() && forge.app.is_none() {
+        if !status.state.has_ended() && forge.app.get().is_none() {
             return Ok(told(&StatusFacts { status, build: None, steps: &[], output: b"" }));
         }
         let build = self.database.build(&status.build).await?.filter(|build| build.state == status.state);

@@ -64,7 +64,7 @@ struct Dispatcher {
 
 /// Registers all webhooks with the database, so that changes of builds are recorded for them from now on.
 pub async fn register_webhooks(database: &Database, settings: &Settings) -> Result<(), database::Error> {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let all = catalog.all(database).await?;
     let of = |entry: &Arc<Entry>| {
         let records: Vec<WebhookRecord> = entry.repository.webhooks.iter().map(Webhook::record).collect();
@@ -75,7 +75,7 @@ pub async fn register_webhooks(database: &Database, settings: &Settings) -> Resu
 
 /// Sends webhook deliveries until `stopped`.
 pub async fn notify_webhooks(database: Database, settings: Settings, post: Arc<dyn Post>, mut stopped: Receiver<bool>) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let dispatcher = Dispatcher { database, settings: Arc::new(settings), post };
     let mut in_flight = InFlight::default();
     while !*stopped.borrow() {

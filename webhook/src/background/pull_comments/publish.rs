@@ -37,7 +37,7 @@ pub async fn publish_pull_comments(
     exchange: Arc<dyn Exchange>,
     mut stopped: Receiver<bool>,
 ) {
-    let catalog = Catalog::new(&settings.repositories);
+    let catalog = Catalog::new(&settings);
     let publisher = Arc::new(Publisher { database, catalog, settings, exchanges: Exchanges::new(exchange) });
     let mut lanes = Lanes::default();
     while !*stopped.borrow() {

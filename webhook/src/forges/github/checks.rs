@@ -37,7 +37,7 @@ pub(crate) async fn publish(client: &ForgeClient<'_>, status: &Status<'_>, check
     let body = client.call(Call::get(format!("{base}/commits/{}/check-runs?{query}", status.commit))).await?;
     let unreadable = |_| CallError::Again("the forge's list of check runs cannot be read".to_owned());
     let listed: Listed = serde_json::from_slice(&body).map_err(unreadable)?;
-    let app = client.forge.app.as_ref().map(|app| app.id);
+    let app = client.forge.app.get().map(|app| app.id);
     let is_ours = |known: &&Known| {
         known.external_id.as_deref() == Some(&check.external_id) && known.app.as_ref().map(|app| app.id) == app
     };
