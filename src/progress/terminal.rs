@@ -156,7 +156,9 @@ impl Observer for Terminal {
                 self.begin(state);
             }
             Event::Commit { id, message } => self.line(&format!("{}commit {id} {}", state.label, sanitize(message))),
-            Event::Warning(text) | Event::StaleImage(text) => self.line(&format!("{}WARN: {}", state.label, sanitize(text))),
+            Event::Warning(text) | Event::StaleImage(text) => {
+                self.line(&format!("{}WARN: {}", state.label, sanitize(text)))
+            }
             Event::Started { step } => self.start(state, step),
             Event::Output { step, bytes } => {
                 if let Some(bar) = state.running.get(&step) {

@@ -1,6 +1,7 @@
 //! `GET /v1/openapi.json`: the OpenAPI 3.1 document, generated from the views and the table of operations.
 
-use super::operations::{Content, Operation, operations};
+use super::operation::{Content, Operation};
+use super::operations::operations;
 use crate::http::answer;
 use crate::view::service::ProblemView;
 use axum::http::HeaderMap;
@@ -12,17 +13,9 @@ use std::sync::LazyLock;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
-/// Returns a reference to the schema of a view; the schema itself, and all below it, go to the generator's definitions.
-pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
 /// Sends the document.
 pub(crate) async fn show(headers: HeaderMap) -> Response {
     answer::document(&headers, &*DOCUMENT)
-}
-
-/// Returns a reference to the schema of a view.
-pub(crate) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
 }
 
 fn document() -> Value {

@@ -40,7 +40,7 @@ impl<'r> Opened<'r> {
         // The image was put together by a build: it had these layers, and its configuration tells the truth about their
         // tars.
         let ours = |layer: &Committed| Committed { is_foreign: false, ..layer.clone() };
-        Opened::opened(services, resources, reference, platform, &ours)
+        Opened::resolve(services, resources, reference, platform, &ours)
     }
 
     /// Opens the image `reference`, which anybody may have made.
@@ -50,10 +50,10 @@ impl<'r> Opened<'r> {
         reference: &Reference,
         platform: &Platform,
     ) -> Result<Opened<'r>, Error> {
-        Opened::opened(services, resources, reference, platform, &Committed::clone)
+        Opened::resolve(services, resources, reference, platform, &Committed::clone)
     }
 
-    fn opened(
+    fn resolve(
         services: &Services,
         resources: &'r BuildResources,
         reference: &Reference,
