@@ -34,7 +34,7 @@ enum End {
     /// The bytes are those of the digest.
     Whole,
     Failed(Arc<Error>),
-    /// Whoever downloaded it went away.
+    /// The task that downloaded it went away.
     GivenUp,
 }
 

@@ -225,7 +225,7 @@ impl Mirror {
         client.pull_blob(reference, &Descriptor::new("", digest.clone(), size), &mut sink).await?;
         sink.writer.commit_expecting(digest).map_err(local)?;
         self.store.admit(repository, Part::Blob, digest).map_err(local)?;
-        // What came a moment ago stays.
+        // A blob that came a moment ago stays.
         let (store, limit) = (self.store.clone(), self.settings.limit);
         make_room(store, limit, self.settings.host.clone()).await;
         Ok(())

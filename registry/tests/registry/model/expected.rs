@@ -21,10 +21,10 @@ pub(super) enum Fact {
     Deleted(usize, String),
 }
 
-/// What is so; the document of a name, else 0.
+/// All facts, each with the document of its name, else 0.
 pub(super) type Facts = BTreeMap<Fact, usize>;
 
-/// What is expected.
+/// The facts that are expected.
 #[derive(Clone)]
 pub(super) struct Model {
     pub facts: Facts,
@@ -94,7 +94,7 @@ impl Model {
         201
     }
 
-    /// What a repository has already is mounted from itself; without `from` it comes from any.
+    /// A blob that is there already is mounted from itself; without `from` it comes from any.
     fn mount(&mut self, at: usize, from: Option<usize>, blob: usize) -> u16 {
         let mut sources =
             (0..REPOSITORIES.len()).filter(|source| from.is_none_or(|from| from == *source) || *source == at);

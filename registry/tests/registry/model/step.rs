@@ -1,4 +1,4 @@
-//! What may be done to the registry, at random.
+//! Steps that may be taken with the registry, at random.
 
 use super::universe::{BLOBS, DOCUMENTS, REPOSITORIES, TAGS};
 
