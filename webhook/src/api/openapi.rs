@@ -1,13 +1,13 @@
 //! `GET /v1/openapi.json`: the OpenAPI 3.1 document, generated from the views and the table of operations.
 
-use super::operation::{Content, Operation};
+use super::operation::{Content, Operation, schema_of};
 use super::operations::operations;
 use crate::http::answer;
 use crate::view::service::ProblemView;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
-use schemars::{JsonSchema, Schema};
+
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 

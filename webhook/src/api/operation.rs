@@ -75,6 +75,6 @@ impl Operation {
 }
 
 /// Returns a reference to the schema of a view.
-fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub(super) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
