@@ -23,17 +23,28 @@ impl Execution<'_> {
                     fates.push((step.number, StepForecast::MetadataOnly));
                     continue;
                 }
+                let before = end;
                 end = self.fate(index, position, &step.action, end, &ends);
                 if end == StepForecast::WillRun && matches!(step.action, Action::Run(_)) {
                     let checked = super::emulation::check(&stage.config);
                     checked.map_err(|error| error.at_step(step.number, step.lines, &step.instruction))?;
                 }
-                fates.push((step.number, end));
+                fates.push((step.number, self.found_by_entries(&step.action, &stage.name, before, end)));
             }
             ends.push(end);
         }
         fates.sort_by_key(|(number, _)| *number);
         Ok(fates)
+    }
+
+    /// Returns the fate of a step with the fate `end` on one with the fate `before`: a copy to what is made may pack the same
+    /// entries as one before, and is found by them then. The steps after it are executed nevertheless.
+    fn found_by_entries(&self, action: &Action, stage: &str, before: StepForecast, end: StepForecast) -> StepForecast {
+        let may_be_found = matches!(action, Action::Copy(copy) if !copy.flags.link) && self.options.uses_cache(stage);
+        match (before, end) {
+            (StepForecast::WillRun, StepForecast::WillRun) if may_be_found => StepForecast::Unknown,
+            _ => end,
+        }
     }
 
     fn fate(

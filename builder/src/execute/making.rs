@@ -5,10 +5,12 @@ use image_store::{Alone, Store};
 use runtime::{CancellationToken, Monitor};
 use std::collections::HashSet;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often is looked whether another process has made a layer.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long another process is waited for: it may be stopped, or make another layer whose name shares the lock.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The names of the layers.
 static MADE_NOW: LazyLock<Monitor<HashSet<String>>> = LazyLock::new(|| Monitor::new(HashSet::new()));
@@ -26,16 +28,18 @@ impl Making {
     pub(crate) fn begin(store: &Store, name: String, cancel: &CancellationToken) -> Option<Making> {
         MADE_NOW.wait(cancel, |names| names.insert(name.clone()).then_some(()))?;
         let mut making = Making { name, lock: None };
+        let began = Instant::now();
         loop {
             match store.try_alone(&making.name) {
                 Ok(Some(alone)) => making.lock = Some(alone),
-                Ok(None) => {
+                Ok(None) if began.elapsed() < TIMEOUT => {
                     MADE_NOW.wait_timeout(cancel, PAUSE, |_| None::<()>);
                     if cancel.is_cancelled() {
                         return None;
                     }
                     continue;
                 }
+                Ok(None) => {}
                 // A layer may be made twice.
                 Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "a layer may be made twice"),
             }

@@ -65,6 +65,9 @@ pub struct Options {
     pub leak: Leak,
     /// How the layers of steps are compressed.
     pub compression: Compression,
+    /// Whether it is one of several builds of a push or a command: a layer that they share is made by one, for which the
+    /// others wait.
+    pub is_one_of_several: bool,
     /// The sandbox of the attempt that the steps are a part of; without one they have one of their own.
     pub sandbox: Option<runtime::Sandbox>,
 }
@@ -91,6 +94,7 @@ impl Options {
             pinned: Vec::new(),
             leak: Leak::default(),
             compression: Compression::default(),
+            is_one_of_several: false,
             sandbox: None,
         }
     }

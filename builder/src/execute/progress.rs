@@ -17,6 +17,8 @@ pub(crate) struct Progress<'e, 'a> {
     pub key: String,
     /// Whether the layers are being prepared for what is made on them.
     pub(super) is_ahead: bool,
+    /// Whether the observer of layers was told of the layer that the present step makes.
+    pub(super) is_told: bool,
     /// The stage's index in the plan.
     pub(super) stage: usize,
 }

@@ -9,12 +9,12 @@ use crate::trace::{Trace, Work};
 use crate::walk::MAX_PATHS;
 use files::tree::{Index, Tree};
 use image_store::Store;
-use registry_client::Client;
+use registry_client::{Client, Digest};
 use runtime::{CancellationToken, Changes, FileInSnapshot, Sandbox};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufReader, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes that the headers of a layer's tar may have besides its files.
 const MAX_HEADERS: u64 = 2 * 1024 * 1024 * 1024;
@@ -46,6 +46,8 @@ pub struct BuildResources {
     indexes: Mutex<HashMap<String, Arc<Index>>>,
     locks: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     changes: Mutex<Vec<(Arc<Layer>, Arc<Changes>)>>,
+    /// Blobs that were found damaged and put aside.
+    damaged: Mutex<BTreeSet<Digest>>,
     max_entries: usize,
 }
 
@@ -73,6 +75,7 @@ impl BuildResources {
             indexes: Mutex::new(HashMap::new()),
             locks: Mutex::new(HashMap::new()),
             changes: Mutex::default(),
+            damaged: Mutex::default(),
             max_entries: ENTRIES_PER_PATH * MAX_PATHS,
         })
     }
@@ -143,7 +146,10 @@ impl BuildResources {
             return Ok(());
         }
         let Some(origin) = &layer.origin else {
-            return Err(Error::new(Code::BlobMissing, format!("layer {digest} is not in the store")));
+            return Err(match self.damaged().contains(digest) {
+                true => damaged(digest),
+                false => Error::new(Code::BlobMissing, format!("layer {digest} is not in the store")),
+            });
         };
         let pulling = || format!("pulling layer {digest} of `{origin}`");
         let _span = self.trace.span(Work::Pull, digest.as_str());
@@ -219,10 +225,15 @@ impl BuildResources {
         let digest = &layer.descriptor.digest;
         match self.store.check_blob(digest) {
             Ok(false) if error.code() != Code::Cancelled => {
-                Error::new(Code::BlobDamaged, format!("layer {digest} is damaged on disk")).with_cause(error)
+                self.damaged().insert(digest.clone());
+                damaged(digest).with_cause(error)
             }
             _ => error,
         }
+    }
+
+    fn damaged(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_index(&self, layer: &Committed) -> Result<Index, Error> {
@@ -333,6 +344,10 @@ impl BuildResources {
     pub(super) fn lock(&self, name: &str) -> Arc<Mutex<()>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
     }
+}
+
+fn damaged(digest: &Digest) -> Error {
+    Error::new(Code::BlobDamaged, format!("layer {digest} is damaged on disk"))
 }
 
 impl Drop for BuildResources {

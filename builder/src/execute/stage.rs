@@ -36,17 +36,12 @@ pub(crate) fn execute<'scope, 'e: 'scope, 'a>(
         }
         let layers = progress.layers.len();
         let status = step_once(&mut progress, index, position, step, scope)?;
-        if in_result && progress.layers.len() > layers && !is_told_before(&step.action, status) {
+        let is_told = std::mem::take(&mut progress.is_told);
+        if in_result && progress.layers.len() > layers && !is_told {
             (execution.on_layer)(progress.layers[layers].clone(), status);
         }
     }
     Ok(StageLayers { layers: progress.layers, key: progress.key })
-}
-
-/// Returns whether the observer of layers was told of a step's before the step: a copy packs its layer itself, and the layer
-/// of a command is packed once the command has ended well.
-fn is_told_before(action: &Action, status: CacheStatus) -> bool {
-    status == CacheStatus::Miss && matches!(action, Action::Copy(_))
 }
 
 /// Returns whether the layers of stage `index` are part of the result.
@@ -73,7 +68,7 @@ fn begin<'e, 'a>(execution: &'e Execution<'a>, index: usize, base: &Base) -> Res
             (stage.layers.clone(), stage.key.clone())
         }
     };
-    Ok(Progress { execution, layers, key, is_ahead: false, stage: index })
+    Ok(Progress { execution, layers, key, is_ahead: false, is_told: false, stage: index })
 }
 
 fn step_once<'scope, 'e: 'scope, 'a>(
@@ -180,8 +175,10 @@ fn make_layer<'scope, 'e: 'scope, 'a>(
     }
     drop(looking);
     ahead::begin(progress, step, scope);
-    if is_told_before(&step.action, CacheStatus::Miss) && in_result(execution, progress.stage) {
+    // A copy packs its layer itself, and the layer of a command is packed once the command has ended well.
+    if matches!(step.action, Action::Copy(_)) && in_result(execution, progress.stage) {
         (execution.on_layer)(layer.clone(), CacheStatus::Miss);
+        progress.is_told = true;
     }
     let made = execution.step_permit().map_err(Failure::from).and_then(|_permit| {
         let _span = trace.span(Work::Step, &step.instruction);

@@ -83,8 +83,12 @@ impl Execution<'_> {
         }
     }
 
-    /// Waits until no other build makes the layer of `key`: it is in the cache then, or this one makes it.
+    /// Waits until no other build of the push or command makes the layer of `key`: it is in the cache then, or this one makes
+    /// it.
     pub(super) fn begin_making(&self, key: &str) -> Result<(), Error> {
+        if !self.options.is_one_of_several {
+            return Ok(());
+        }
         let _span = self.resources.trace.span(Work::Wait, "a layer that another build makes");
         let making =
             Making::begin(&self.resources.store, self.cache.name(key), self.cancel()).ok_or_else(Error::cancelled)?;

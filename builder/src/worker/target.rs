@@ -90,6 +90,7 @@ pub(super) fn form(spec: &BuildSpec) -> Result<Form, Error> {
 pub(super) fn options(spec: &BuildSpec, usual: Options) -> Options {
     let Some(target) = settings(spec) else { return usual };
     Options {
+        is_one_of_several: true,
         network: !target.is_offline,
         hosts: target.hosts.clone(),
         shm_bytes: target.shm_bytes,

@@ -175,6 +175,7 @@ impl Asked<'_> {
             created: committed,
             local_images: if arguments.pull { LocalImages::Ignore } else { LocalImages::Prefer },
             compression: self.outputs.compression,
+            is_one_of_several: !self.work.name.is_empty(),
             ..Options::new(committed.map_or_else(unix_seconds, |_| builder::COMMIT_FILES), fetching)
         })
     }

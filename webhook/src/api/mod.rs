@@ -19,7 +19,7 @@ pub(crate) mod metrics;
 pub(crate) mod named;
 pub(crate) mod openapi;
 mod operation;
-mod operations;
+pub(crate) mod operations;
 pub(crate) mod own_tokens;
 mod page_operations;
 pub(crate) mod query;

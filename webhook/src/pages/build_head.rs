@@ -57,7 +57,7 @@ impl Head<'_> {
                     (button(self.caller, &action("retry"), &html! { button.first[helps] { "Retry" } }))
                     (button(self.caller, &action("retry"), &html! { button.plain name="from" value="start" title="Without what the failed attempt has made" { "From the start" } }))
                     @if self.build.image.is_some() && self.build.request.spec.push && self.build.request.spec.options.trusted {
-                        (button(self.caller, &action("rollback"), &html! { button.plain title="Gives the tags this image again, without building" { "Roll back to this" } }))
+                        (button(self.caller, &action("rollback"), &html! { button title="Gives the tags this image again, without building" { "Roll back" } }))
                     }
                 } @else if self.build.cancel_requested {
                     span.dim { "Cancelling" }
