@@ -145,11 +145,12 @@ impl BuildResources {
         if self.store.size(digest) == Some(layer.descriptor.size) && self.is_served(layer) {
             return Ok(());
         }
+        // The build begins once more, and finds out who has it.
+        if self.damaged().contains(digest) {
+            return Err(damaged(digest));
+        }
         let Some(origin) = &layer.origin else {
-            return Err(match self.damaged().contains(digest) {
-                true => damaged(digest),
-                false => Error::new(Code::BlobMissing, format!("layer {digest} is not in the store")),
-            });
+            return Err(Error::new(Code::BlobMissing, format!("layer {digest} is not in the store")));
         };
         let pulling = || format!("pulling layer {digest} of `{origin}`");
         let _span = self.trace.span(Work::Pull, digest.as_str());
