@@ -186,7 +186,7 @@ impl Known {
         };
         if let Some(rest) = path.strip_prefix(self.hooks_path().as_str()) {
             if let Some((id, rest)) = rest.strip_prefix('/').and_then(|rest| rest.split_once('/')) {
-                let is_there = self.hooks.lock().unwrap().iter().any(|hook| hook["id"].to_string() == id);
+                let is_there = self.hooks.lock().unwrap().iter().any(|hook| hook["id"].as_i64() == id.parse().ok());
                 let answered = self.log.take(method, uri.query(), rest).filter(|_| is_there);
                 return answered.ok_or_else(|| (404, self.words("404 Not Found")));
             }

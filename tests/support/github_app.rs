@@ -1,6 +1,7 @@
 //! A local GitHub that knows one App: it refuses what GitHub would refuse, proofs that are too long, tokens that have expired or may
 //! not do it, unknown fields, texts and lists that are too long. It guards a git server, too.
 
+use super::check_run::check_document;
 use super::forge_hook_log::ForgeHookLog;
 use super::git_server;
 use axum::Router;
@@ -202,16 +203,7 @@ impl Known {
         if let Some(code) =
             uri.path().strip_prefix("/api/v3/app-manifests/").and_then(|rest| rest.strip_suffix("/conversions"))
         {
-            let mut codes = self.codes.lock().unwrap();
-            let known = codes.iter().position(|known| known == code).filter(|_| *method == Method::POST);
-            codes.remove(known.ok_or_else(|| refuse(404, "Not Found"))?);
-            let pem = std::fs::read_to_string(self.keys.path().join("app.pem")).unwrap();
-            let page = "https://github.com/apps/slipway-test";
-            return Ok((
-                201,
-                json!({ "id": APP, "slug": "slipway-test", "name": "slipway test", "html_url": page, "pem": pem,
-                "client_id": "Iv1.x", "client_secret": "canary-client-secret", "webhook_secret": APP_SECRET }),
-            ));
+            return self.convert(method, code);
         }
         let bearer = header("authorization").strip_prefix("Bearer ").unwrap_or_default();
         let value = match *method == Method::GET {
@@ -219,6 +211,25 @@ impl Known {
             false if header("content-type") != "application/json" => return Err(refuse(415, "send JSON")),
             false => serde_json::from_slice(body).map_err(|_| refuse(400, "Problems parsing JSON"))?,
         };
+        self.serve(method, uri, bearer, value)
+    }
+
+    /// Gives the keys of the App that a code stands for, once.
+    fn convert(&self, method: &Method, code: &str) -> Result<Answer, Answer> {
+        let mut codes = self.codes.lock().unwrap();
+        let known = codes.iter().position(|known| known == code).filter(|_| *method == Method::POST);
+        codes.remove(known.ok_or_else(|| refuse(404, "Not Found"))?);
+        let pem = std::fs::read_to_string(self.keys.path().join("app.pem")).unwrap();
+        let page = "https://github.com/apps/slipway-test";
+        let app = json!({
+            "id": APP, "slug": "slipway-test", "name": "slipway test", "html_url": page, "pem": pem,
+            "client_id": "Iv1.x", "client_secret": "canary-client-secret", "webhook_secret": APP_SECRET,
+        });
+        Ok((201, app))
+    }
+
+    /// Answers the requests of an App, and of its tokens.
+    fn serve(&self, method: &Method, uri: &Uri, bearer: &str, value: Value) -> Result<Answer, Answer> {
         let path = uri.path();
         if *method == Method::GET && path == format!("{REPOSITORY}/installation") {
             self.prove(bearer)?;
@@ -329,7 +340,7 @@ impl Known {
     }
 
     fn write(&self, id: Option<u64>, value: Value) -> Result<Answer, Answer> {
-        check_document(&value, id.is_none())?;
+        check_document(&value, id.is_none()).map_err(|why| refuse(422, &why))?;
         let mut checks = self.checks.lock().unwrap();
         let stored = match id {
             None => {
@@ -349,65 +360,6 @@ impl Known {
         self.writes.lock().unwrap().push(stored.clone());
         Ok((if id.is_none() { 201 } else { 200 }, stored))
     }
-}
-
-/// Refuses a check run that GitHub would not take.
-fn check_document(value: &Value, is_new: bool) -> Result<(), Answer> {
-    let invalid = |why: &str| Err(refuse(422, &format!("Invalid request. {why}")));
-    let fields = [
-        "name",
-        "head_sha",
-        "details_url",
-        "external_id",
-        "status",
-        "started_at",
-        "conclusion",
-        "completed_at",
-        "output",
-        "actions",
-    ];
-    let Some(object) = value.as_object() else { return invalid("not an object") };
-    if let Some(key) = object.keys().find(|key| !fields.contains(&key.as_str()) || *key == "head_sha" && !is_new) {
-        return invalid(&format!("\"{key}\" is not a permitted key."));
-    }
-    if is_new && (!value["name"].is_string() || value["head_sha"].as_str().map(str::len) != Some(40)) {
-        return invalid("\"head_sha\" wasn't supplied.");
-    }
-    let conclusions = ["action_required", "cancelled", "failure", "neutral", "success", "skipped", "timed_out"];
-    let status = value["status"].as_str().unwrap_or_default();
-    let conclusion = value["conclusion"].as_str();
-    if !["queued", "in_progress", "completed"].contains(&status)
-        || conclusion.is_some_and(|conclusion| !conclusions.contains(&conclusion))
-        || conclusion.is_some() != (status == "completed")
-    {
-        return invalid("status and conclusion do not go together");
-    }
-    let short = |value: &Value, max: usize| value.as_str().is_some_and(|text| !text.is_empty() && text.len() <= max);
-    let output = &value["output"];
-    if !short(&output["title"], 255) || !short(&output["summary"], 65_535) {
-        return invalid("output: title and summary are required, of at most 65535 characters");
-    }
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let annotations = list(&output["annotations"]);
-    let is_annotation = |one: &Value| {
-        let (from, to) = (one["start_line"].as_u64().unwrap_or(0), one["end_line"].as_u64().unwrap_or(0));
-        short(&one["path"], 4096)
-            && !one["path"].as_str().unwrap().starts_with('/')
-            && from > 0
-            && to >= from
-            && short(&one["message"], 65_536)
-            && ["notice", "warning", "failure"].contains(&one["annotation_level"].as_str().unwrap_or_default())
-    };
-    if annotations.len() > 50 || !annotations.iter().all(is_annotation) {
-        return invalid("output.annotations: at most 50, each with path, lines, level and message");
-    }
-    let is_button =
-        |one: &Value| short(&one["label"], 20) && short(&one["description"], 40) && short(&one["identifier"], 20);
-    let actions = list(&value["actions"]);
-    if actions.len() > 3 || !actions.iter().all(is_button) {
-        return invalid("actions: at most 3, with a label, a description and an identifier");
-    }
-    Ok(())
 }
 
 fn verifies(keys: &Path, signed: &str, signature: &[u8]) -> bool {

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod build_directory;
+mod check_run;
 #[allow(dead_code)]
 #[path = "../../database/src/tests/postgres.rs"]
 pub(crate) mod cluster;

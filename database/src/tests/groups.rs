@@ -24,7 +24,7 @@ async fn expanded(world: &World, names: &[&str]) -> (BuildId, Vec<BuildId>) {
     let targets = names.iter().map(target).collect();
     assert_eq!(database.finish(claim, Outcome::Expanded(targets)).await.unwrap(), BuildState::Building);
     assert_eq!(database.settle_groups().await.unwrap(), [], "its targets are no builds yet");
-    assert_eq!(database.expandable_groups(10).await.unwrap(), [group.clone()]);
+    assert_eq!(database.expandable_groups(10).await.unwrap(), std::slice::from_ref(&group));
     let builds = database.expand_group(&group).await.unwrap().unwrap();
     assert!(database.expand_group(&group).await.unwrap().is_none(), "another server did it before");
     (group, builds)

@@ -64,7 +64,7 @@ struct Dispatcher {
 
 /// Registers all webhooks with the database, so that changes of builds are recorded for them from now on.
 pub async fn register_webhooks(database: &Database, settings: &Settings) -> Result<(), database::Error> {
-    let catalog = Catalog::new(&settings);
+    let catalog = Catalog::new(settings);
     let all = catalog.all(database).await?;
     let of = |entry: &Arc<Entry>| {
         let records: Vec<WebhookRecord> = entry.repository.webhooks.iter().map(Webhook::record).collect();
