@@ -55,6 +55,15 @@ fn tags_go_back_to_the_image_of_an_earlier_build_until_the_next_push() {
     assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("no_image")), "{}", refused.text);
     ask(&site, "POST", &format!("/v1/builds/{first}/rollback"), &Value::Null);
 
+    // A build by hand knew its commit, and with it a tag, only once it had begun.
+    let by_hand = commit("by hand");
+    let started = ask(&site, "POST", "/v1/repos/team/app/builds", &json!({ "ref": "main" })).json();
+    let started = started["builds"][0]["id"].as_str().unwrap_or_else(|| panic!("{started:#}"));
+    site.succeeded(started);
+    let back = ask(&site, "POST", &format!("/v1/builds/{started}/rollback"), &Value::Null).json();
+    assert_eq!(back["tags"][1], json!(format!("{}/team/app:{}", site.registry, &by_hand[..7])), "{back:#}");
+    site.succeeded(back["id"].as_str().unwrap());
+
     // The next push moves the tags on, also back to files of before.
     let third = site.push(&commit("three"));
     let third = site.succeeded(&third)["image"]["digest"].clone();

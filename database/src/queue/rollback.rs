@@ -38,6 +38,10 @@ impl Database {
         let image = original.image.filter(|_| request.spec.push && request.spec.options.trusted);
         let Some(image) = image else { return Ok(RolledBack::NoImage(original.state)) };
         request.trigger = Trigger::Rollback { of: id.clone(), by: by.to_owned() };
+        if let Some(commit) = &original.commit {
+            // Its tags are those that the image had, also where the request did not name the commit.
+            request.spec = request.spec.with_commit(commit);
+        }
         request.spec.commit = original.commit;
         request.spec.options.image = Some(Box::new(image));
         let git_ref = request.spec.git_ref.clone();

@@ -237,6 +237,8 @@ impl Database {
         let rebuilt = self.repeat(&mut transaction, id, |request| {
             request.trigger = trigger;
             request.spec.use_cache = use_cache;
+            // A rollback took an image as it was: this one is to stand on the new images.
+            request.spec.options.image = None;
         });
         let rebuilt = rebuilt.await?;
         transaction.commit(doing).await?;

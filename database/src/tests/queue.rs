@@ -169,6 +169,12 @@ both! {
         assert_eq!(rollback.request.trigger, Trigger::Rollback { of: old.clone(), by: "ops".into() });
         assert_eq!(rollback.request.spec.options.image.as_deref(), original.image.as_ref());
         assert_eq!(database.roll_back(&BuildId::at(0), "ops").await.unwrap(), RolledBack::NotFound);
+        // A repetition for another base image builds the commit.
+        let RolledBack::Queued(newest) = database.roll_back(&old, "ops").await.unwrap() else { panic!() };
+        let trigger = Trigger::BaseImage { of: newest.clone(), references: vec!["base".into()] };
+        let rebuilt = database.rebuild(&newest, trigger).await.unwrap().unwrap();
+        let rebuilt = world.build(&rebuilt).await;
+        assert_eq!((&rebuilt.request.spec.options.image, &rebuilt.commit), (&None, &original.commit));
     }
 }
 
