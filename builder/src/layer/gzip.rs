@@ -117,19 +117,9 @@ fn is_noise(piece: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::noise::noise as random;
     use super::*;
     use std::io::Read;
-
-    fn random(length: usize) -> Vec<u8> {
-        let mut state = 1u64;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        };
-        (0..length).map(|_| next()).collect()
-    }
 
     fn text(length: usize) -> Vec<u8> {
         b"all work and no play makes jack a dull boy\n".iter().copied().cycle().take(length).collect()

@@ -5,6 +5,8 @@ mod compression;
 mod growth;
 mod gzip;
 mod hidden;
+#[cfg(test)]
+mod noise;
 mod parts;
 mod pipeline;
 mod read;

@@ -94,6 +94,7 @@ const fn gear() -> [u64; 256] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::noise::noise;
     use super::*;
 
     fn chunks(bytes: &[u8], step: usize, compression: Compression) -> Vec<usize> {
@@ -109,17 +110,6 @@ mod tests {
         }
         chunks.push(size);
         chunks
-    }
-
-    fn noise(length: usize) -> Vec<u8> {
-        let mut state = 1u64;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        };
-        (0..length).map(|_| next()).collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Layers that can be read in part: read back whole, and file by file as their formats' readers do.
 
+use super::super::noise::noise;
 use super::super::*;
 use files::tar::{Entry, EntryKind, Writer};
 use registry_client::{DiffId, Digest};
@@ -286,17 +287,6 @@ fn a_change_of_one_file_changes_one_chunk() {
         before.difference(&after).count(),
         before.len()
     );
-}
-
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }
 
 #[test]
