@@ -324,19 +324,9 @@ fn hosts(target: &Target) -> Result<Vec<(String, String)>, Refused> {
     Ok(hosts)
 }
 
-/// Reads a size as docker does: `64m`, `1g`, bytes without a letter.
 fn size(text: &str) -> Result<u64, Refused> {
     let bad = || Refused(format!("shm-size `{text}`: a size is expected, as in 64m or 2g"));
-    let lower = text.to_lowercase();
-    let digits = lower.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-    let factor = match lower[digits.len()..].trim_end_matches('b').trim_end_matches('i') {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return Err(bad()),
-    };
-    digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
+    crate::parse_size(text).ok_or_else(bad)
 }
 
 /// Returns the path from the root of the repository of one that counts from `directory`.

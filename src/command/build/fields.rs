@@ -72,20 +72,9 @@ pub(crate) fn pairs(
     Ok(pairs)
 }
 
-/// Reads a size as docker does: `64m`, `1g`, `512k`, bytes without a letter.
+/// Reads a size as docker does.
 pub(crate) fn size(flag: &str, text: &str) -> Result<u64, String> {
-    let bad = || format!("{flag} `{text}`: a size is expected, as in 64m or 2g");
-    let lower = text.to_lowercase();
-    let digits = lower.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-    let factor = match lower[digits.len()..].trim_end_matches('b').trim_end_matches('i') {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        "t" => 1 << 40,
-        _ => return Err(bad()),
-    };
-    digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
+    builder::parse_size(text).ok_or_else(|| format!("{flag} `{text}`: a size is expected, as in 64m or 2g"))
 }
 
 #[cfg(test)]
